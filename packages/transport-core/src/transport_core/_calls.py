@@ -1,0 +1,99 @@
+"""The calls in flight of one open transport: closing stops them and turns them into one error.
+
+Owns the states closed, open and closing (LIFE-2, LIFE-3, LIFE-4); knows no I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from ._errors import Delivery, TransportClosedError
+
+
+class Calls:
+    """Counts a transport's calls; each runs in the task of its caller."""
+
+    def __init__(self, name: str) -> None:
+        """``name`` is the transport's, for errors."""
+        self._name = name
+        self._open = False
+        self._tasks: dict[asyncio.Task[object], int] = {}
+        self._stopped: set[asyncio.Task[object]] = set()
+        self._idle = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are let in."""
+        return self._open
+
+    def open(self) -> None:
+        """Let calls in.
+
+        Raises:
+            TransportClosedError: It is open already; a transport has one owner.
+        """
+        if self._open:
+            raise TransportClosedError(
+                "the transport is open already",
+                delivery=Delivery.NOT_SENT,
+                transport=self._name,
+                hint="open it once, and share it between tasks",
+            )
+        self._open = True
+
+    @contextlib.contextmanager
+    def track(self) -> Iterator[None]:
+        """Hold one call; if the transport is closed meanwhile, it ends as TransportClosedError.
+
+        Raises:
+            TransportClosedError: The transport is not open, or was closed during the call.
+        """
+        if not self._open:
+            raise TransportClosedError(
+                "the transport is not open",
+                delivery=Delivery.NOT_SENT,
+                transport=self._name,
+                hint="use it within 'async with transport:'",
+            )
+        task = asyncio.current_task()
+        if task is None:  # pragma: no cover - a coroutine of asyncio always has a task
+            raise RuntimeError("a transport is used within asyncio")
+        self._tasks[task] = self._tasks.get(task, 0) + 1
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            if task in self._stopped and task.uncancel() == 0:
+                raise TransportClosedError(
+                    "the transport was closed during the call", transport=self._name
+                ) from error
+            raise
+        finally:
+            self._forget(task)
+
+    def _forget(self, task: asyncio.Task[object]) -> None:
+        self._tasks[task] -= 1
+        if not self._tasks[task]:
+            del self._tasks[task]
+            self._stopped.discard(task)
+        if not self._tasks:
+            self._idle.set()
+
+    async def close(self, seconds: float) -> bool:
+        """Let no more calls in, cancel those in flight, and wait for them at most ``seconds``.
+
+        Returns whether it was open and all of them ended.
+        """
+        was_open, self._open = self._open, False
+        mine = asyncio.current_task()
+        for task in list(self._tasks):
+            if task is not mine and task not in self._stopped:
+                self._stopped.add(task)
+                task.cancel()
+        if self._tasks:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._idle.wait()
+        return was_open and not self._tasks

@@ -1,0 +1,132 @@
+"""Typed events of a transport (CONN-8), to a callback and to ``logging``.
+
+Events hold names and numbers, never argv, environment or content.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+logger = logging.getLogger("intercede.transport")
+logger.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+    transport: str
+    """The transport's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected(Event):
+    """A hop's host key was verified and its connection stands."""
+
+    hop: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticated(Event):
+    """A hop let us in."""
+
+    hop: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnecting(Event):
+    """A new connection is about to be tried."""
+
+    attempt: int
+    """1 for the first try after a loss."""
+    delay: float
+    """Seconds until the try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLost(Event):
+    """The connection broke."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionQueued(Event):
+    """A call waits for a session."""
+
+    waiting: int
+    """Calls that wait, this one included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionGranted(Event):
+    """The server granted a session."""
+
+    waited: float
+    """Seconds of waiting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRefused(Event):
+    """The server refused a session; it is asked for again."""
+
+    limit: int
+    """Sessions in use that are now assumed to be the server's limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandStarted(Event):
+    """A command is about to be sent."""
+
+    command: str
+    """The program's name and the number of arguments; no values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandFinished(Event):
+    """A command ended."""
+
+    command: str
+    exit_status: int | None
+    exit_signal: str | None
+    duration: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesMoved(Event):
+    """A transfer moved content."""
+
+    direction: str
+    """``"put"`` or ``"get"``."""
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(Event):
+    """Something was odd and was survived, such as a malformed known_hosts line."""
+
+    message: str
+
+
+EventSink = Callable[[Event], None]
+
+
+def emit(event: Event, sink: EventSink | None) -> None:
+    """Log an event, and give it to the callback.
+
+    A callback that raises is logged and does not disturb the call: an observer
+    must not change what it observes.
+    """
+    level = logging.WARNING if isinstance(event, (ConnectionLost, Warned)) else logging.DEBUG
+    logger.log(level, "%r", event)
+    if sink is None:
+        return
+    try:
+        sink(event)
+    except Exception:
+        logger.exception("event callback failed on %s", type(event).__name__)

@@ -1,0 +1,191 @@
+"""A local destination: files and trees that appear whole or not at all.
+
+Everything is done relative to directory descriptors and without following links, so that
+neither a name from a remote nor a link planted here leads out of the destination (FILE-8).
+Blocking: call it off the event loop. Knows no source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from ._errors import SizeMismatchError, UnsafePathError
+from ._names import check_link, check_member, temp_name
+from ._redact import escape
+
+_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Landing:
+    """The place where one file or tree is to stand afterwards, under exactly this name."""
+
+    def __init__(self, path: bytes, *, overwrite: bool, parents: bool) -> None:
+        """Open the parent directory.
+
+        Raises:
+            OSError: The parent does not exist (unless ``parents``) or cannot be entered.
+        """
+        parent, self._name = os.path.split(path.rstrip(b"/") or b"/")
+        if self._name in (b"", b".", b".."):
+            parent, self._name = path, b"."
+        if parents:
+            os.makedirs(parent or b".", exist_ok=True)
+        self._overwrite = overwrite
+        self._root = os.open(parent or b".", _OPEN_DIR)
+        self._finish_dirs: list[tuple[tuple[bytes, ...], int]] = []
+
+    def close(self) -> None:
+        """Close the descriptor; twice is silent."""
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def __enter__(self) -> Landing:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _parent(self, path: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
+        """Give a descriptor of the directory that holds a member, and its name there."""
+        names = (self._name, *(check_member(name) for name in path))
+        fd = os.dup(self._root)
+        try:
+            for depth, name in enumerate(names[:-1]):
+                # The root was named by the caller and may be a link; nothing below may.
+                nofollow = os.O_NOFOLLOW if depth else 0
+                below = _enter(fd, name, nofollow)
+                os.close(fd)
+                fd = below
+            yield fd, names[-1]
+        finally:
+            os.close(fd)
+
+    def make_directory(self, path: tuple[bytes, ...], mode: int) -> None:
+        """Make a directory, or merge into the one that is there (FILE-4).
+
+        Its mode is set by ``finish``, so that one without write permission can be filled.
+
+        Raises:
+            FileExistsError: It is the root and ``overwrite`` is off.
+            OSError: Something else stands there, or it cannot be made.
+        """
+        with self._parent(path) as (fd, name):
+            try:
+                os.mkdir(name, 0o700, dir_fd=fd)
+            except FileExistsError:
+                if not path and not self._overwrite:
+                    raise
+                os.close(_enter(fd, name, os.O_NOFOLLOW if path else 0))
+            else:
+                self._finish_dirs.append((path, mode))
+
+    def make_link(self, path: tuple[bytes, ...], target: bytes) -> None:
+        """Make a symbolic link that stays inside the tree, by a rename from a temporary name.
+
+        Raises:
+            UnsafePathError: It leads out of the tree.
+            OSError: A directory stands there, or it cannot be made.
+        """
+        check_link(target, len(path) - 1)
+        with self._parent(path) as (fd, name):
+            temp = temp_name()
+            os.symlink(target, temp, dir_fd=fd)
+            self._publish(fd, temp, name)
+
+    @contextlib.contextmanager
+    def new_file(
+        self, path: tuple[bytes, ...], *, size: int | None, mode: int
+    ) -> Iterator[BinaryIO]:
+        """Give a file to write; on a clean exit it is checked, and stands under its name.
+
+        Readable to nobody else until ``mode`` is set (FILE-3). On an exception it is removed.
+
+        Raises:
+            SizeMismatchError: Other than ``size`` bytes were written; None does not check.
+            OSError: As the operating system says; FileExistsError with ``overwrite`` off.
+        """
+        with self._parent(path) as (fd, name):
+            _refuse_directory(fd, name)
+            if not self._overwrite and _exists(fd, name):
+                raise FileExistsError(errno.EEXIST, "exists, and overwrite is off", name)
+            temp = temp_name()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            file = os.fdopen(os.open(temp, flags, 0o600, dir_fd=fd), "wb", buffering=0)
+            try:
+                with file:
+                    yield file
+                    written = os.fstat(file.fileno()).st_size
+                    if size is not None and written != size:
+                        raise SizeMismatchError(f"{written} bytes came where {size} were announced")
+                    os.fchmod(file.fileno(), mode)
+                self._publish(fd, temp, name)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temp, dir_fd=fd)
+                raise
+
+    def _publish(self, fd: int, temp: bytes, name: bytes) -> None:
+        """Give a temporary entry its final name; never over anything with ``overwrite`` off."""
+        try:
+            if self._overwrite:
+                os.rename(temp, name, src_dir_fd=fd, dst_dir_fd=fd)
+            else:
+                # A hard link fails if the name exists: no race can overwrite (FILE-4).
+                os.link(temp, name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
+                os.unlink(temp, dir_fd=fd)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temp, dir_fd=fd)
+            raise
+
+    def finish(self) -> None:
+        """Set the modes of the directories that were made, deepest first."""
+        for path, mode in reversed(self._finish_dirs):
+            with self._parent(path) as (fd, name):
+                directory = _enter(fd, name, os.O_NOFOLLOW)
+                try:
+                    os.fchmod(directory, mode)
+                finally:
+                    os.close(directory)
+
+
+def _enter(fd: int, name: bytes, nofollow: int) -> int:
+    try:
+        return os.open(name, _OPEN_DIR | nofollow, dir_fd=fd)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and nofollow and _is_link(fd, name):
+            raise UnsafePathError(
+                f"a link stands where a directory of the tree is needed: '{escape(name)}'"
+            ) from error
+        raise
+
+
+def _lstat(fd: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _exists(fd: int, name: bytes) -> bool:
+    return _lstat(fd, name) is not None
+
+
+def _is_link(fd: int, name: bytes) -> bool:
+    info = _lstat(fd, name)
+    return info is not None and stat.S_ISLNK(info.st_mode)
+
+
+def _refuse_directory(fd: int, name: bytes) -> None:
+    info = _lstat(fd, name)
+    if info is not None and stat.S_ISDIR(info.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination", name)
+
+

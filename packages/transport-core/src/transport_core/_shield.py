@@ -1,0 +1,60 @@
+"""Work that a cancelled call still has to finish: clean-up, and blocking work in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def finish(work: Awaitable[T]) -> T:
+    """Wait for ``work`` to its end even if cancelled meanwhile, then let the cancellation go on.
+
+    ``work`` has to be bounded in time by itself.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+        except BaseException:  # noqa: S110 - raised below, by result()
+            pass
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # marks it as seen: the cancellation is what the caller hears of
+        raise cancelled
+    return task.result()
+
+
+async def off_loop(function: Callable[..., T], *args: object) -> T:
+    """Run blocking work in a thread; a cancellation waits for the thread, so nothing is left."""
+    return await finish(asyncio.to_thread(function, *args))
+
+
+@contextlib.asynccontextmanager
+async def entered(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a blocking context manager in threads, cancelled or not."""
+    entering = asyncio.ensure_future(asyncio.to_thread(manager.__enter__))
+    try:
+        value = await finish(entering)
+    except asyncio.CancelledError as error:
+        if entering.done() and not entering.cancelled() and entering.exception() is None:
+            await finish(asyncio.to_thread(manager.__exit__, type(error), error, None))
+        raise
+    try:
+        yield value
+    except BaseException as error:
+        if not await finish(
+            asyncio.to_thread(manager.__exit__, type(error), error, error.__traceback__)
+        ):
+            raise
+    else:
+        await finish(asyncio.to_thread(manager.__exit__, None, None, None))

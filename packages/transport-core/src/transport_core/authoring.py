@@ -1,0 +1,60 @@
+"""For people who write transports: the pieces that every transport needs, once."""
+
+from ._argv import (
+    PathArg,
+    Word,
+    check_limit,
+    check_mode,
+    encode_argv,
+    encode_env,
+    encode_path,
+    encode_word,
+)
+from ._calls import Calls
+from ._deadline import Deadline, check_timeout
+from ._discovery import GROUP, check_options, shape_problems
+from ._errors import transfer_error
+from ._events import emit
+from ._landing import Landing
+from ._names import TEMP_PREFIX, check_link, check_member, temp_name
+from ._output import BoundedOutput
+from ._redact import escape, short_argv
+from ._shield import entered, finish, off_loop
+from ._source import Entry, EntryKind, require_kind, scan
+from ._stdin import check_stdin, stdin_chunks
+
+__all__ = [
+    "GROUP",
+    "TEMP_PREFIX",
+    "BoundedOutput",
+    "Calls",
+    "Deadline",
+    "Entry",
+    "EntryKind",
+    "Landing",
+    "PathArg",
+    "Word",
+    "check_limit",
+    "check_link",
+    "check_member",
+    "check_mode",
+    "check_options",
+    "check_stdin",
+    "check_timeout",
+    "emit",
+    "encode_argv",
+    "encode_env",
+    "encode_path",
+    "encode_word",
+    "entered",
+    "escape",
+    "finish",
+    "off_loop",
+    "require_kind",
+    "scan",
+    "shape_problems",
+    "short_argv",
+    "stdin_chunks",
+    "temp_name",
+    "transfer_error",
+]

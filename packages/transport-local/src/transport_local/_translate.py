@@ -1,0 +1,104 @@
+"""From what the operating system says to the contract's errors: the only mapping (ERR-4).
+
+Knows no asyncio and starts nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from transport_core import (
+    CommandError,
+    CommandNotExecutableError,
+    CommandNotFoundError,
+    Delivery,
+    TransferError,
+    TransportError,
+    WorkingDirectoryError,
+)
+from transport_core.authoring import escape, short_argv, transfer_error
+
+_NOT_FOUND = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_NOT_EXECUTABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOEXEC,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ETXTBSY,
+    errno.ELIBBAD,
+    errno.EINVAL,
+)
+_HINTS = {
+    errno.E2BIG: "argv and environment are too long for this system: send content by stdin",
+    errno.EMFILE: "too many files are open: run fewer commands at once, or raise 'ulimit -n'",
+    errno.ENFILE: "too many files are open on this machine",
+    errno.EAGAIN: "too many processes: run fewer commands at once, or raise 'ulimit -u'",
+    errno.ENOMEM: "this machine has no memory left for a new process",
+}
+
+
+def spawn_error(
+    error: OSError, argv: tuple[bytes, ...], *, env: dict[bytes, bytes], cwd: bytes, name: str
+) -> CommandError:
+    """Return the error for a program that could not be started; the caller keeps the cause."""
+    kind, text, hint = _why(error, argv, env, cwd)
+    return kind(text, delivery=Delivery.NOT_SENT, transport=name, hint=hint)
+
+
+def _why(
+    error: OSError, argv: tuple[bytes, ...], env: dict[bytes, bytes], cwd: bytes
+) -> tuple[type[CommandError], str, str | None]:
+    program = short_argv(argv)
+    # Asked afterwards: the same numbers come from chdir and from exec.
+    if not (os.path.isdir(cwd) and os.access(cwd, os.X_OK)):
+        text = f"the working directory '{escape(cwd)}' of {program} cannot be entered"
+        return WorkingDirectoryError, text, None
+    if error.errno in _NOT_FOUND:
+        if not _stands_somewhere(argv[0], env, cwd):
+            return CommandNotFoundError, f"{program} was not found", None
+        text = f"{program} cannot be executed: its interpreter or loader is missing"
+        return CommandNotExecutableError, text, "look at its first line"
+    reason = error.strerror or str(error)
+    if error.errno in _NOT_EXECUTABLE:
+        return CommandNotExecutableError, f"{program} cannot be executed: {reason}", None
+    hint = _HINTS.get(error.errno or 0)
+    return CommandError, f"{program} could not be started: {reason}", hint
+
+
+def _stands_somewhere(program: bytes, env: dict[bytes, bytes], cwd: bytes) -> bool:
+    places = (
+        [b""] if b"/" in program else [os.fsencode(place) for place in os.get_exec_path(env)]
+    )
+    return any(os.path.isfile(os.path.join(cwd, place, program)) for place in places)
+
+
+def stdin_error(error: OSError, path: bytes, name: str) -> TransferError:
+    """Return the error for a stdin path that cannot be read; nothing was started."""
+    found = transfer_error(error, local=path, transport=name)
+    found.message = f"stdin cannot be read: {found.message}"
+    found.delivery = Delivery.NOT_SENT
+    return found
+
+
+def file_error(error: OSError, *, local: bytes, remote: bytes, name: str) -> TransferError:
+    """Return the error for a transfer, with both of the call's paths, and the member's in its text.
+
+    The caller raises it ``from error`` unless it is ``error``.
+    """
+    found = transfer_error(error, local=local, remote=remote, transport=name)
+    found.local = found.local if found.local is not None else local
+    found.remote = found.remote if found.remote is not None else remote
+    found.transport = found.transport or name
+    culprit = error.filename
+    if found is not error and isinstance(culprit, (str, bytes)):
+        if os.fsencode(culprit) not in (local, remote):
+            found.message += f" ('{escape(culprit)}')"
+    return found
+
+
+def with_name(error: TransportError, name: str) -> TransportError:
+    """Return an error of core's with the transport's name in it."""
+    error.transport = error.transport or name
+    return error

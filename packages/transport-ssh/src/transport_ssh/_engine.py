@@ -1,0 +1,140 @@
+"""What works behind an open transport: one link, commands and files over it.
+
+The only door to the modules that import asyncssh, so that whoever only lists transports does
+not pay for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from typing import BinaryIO
+
+import asyncssh
+
+from transport_core import (
+    CommandResult,
+    ConnectionLostError,
+    Delivery,
+    EventSink,
+    Stdin,
+    TransferError,
+    TransferResult,
+    TransferTimeoutError,
+)
+from transport_core.authoring import Deadline, off_loop, transfer_error
+
+from . import _run_errors, _wire
+from ._command import Command, Request
+from ._file_errors import typed
+from ._get import get
+from ._link import Link
+from ._options import SSHOptions
+from ._process import run
+from ._put import put
+from ._sftp import SharedSFTP
+from ._transfer import Transfer
+from ._translate import lost_error
+
+
+class Engine:
+    """An open transport's works."""
+
+    def __init__(self, options: SSHOptions, name: str, sink: EventSink | None) -> None:
+        """Do no I/O yet."""
+        self._name = name
+        self._grace = options.kill_grace
+        self._link = Link(options, name, sink)
+        self._sftp = SharedSFTP(self._link)
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._link.connection()
+
+    async def close(self) -> None:
+        """Close the sessions, then the connection."""
+        try:
+            await self._sftp.close()
+        finally:
+            await self._link.close()
+
+    async def run(
+        self,
+        argv: tuple[bytes, ...],
+        plan: _wire.Plan,
+        stdin: Stdin,
+        deadline: Deadline,
+        output_limit: int | None,
+    ) -> CommandResult:
+        """Run a command to its result or error."""
+        with contextlib.ExitStack() as stack:
+            if isinstance(stdin, os.PathLike):
+                # Opened here, so that a path that is not there is told before anything is sent.
+                stdin = stack.enter_context(await off_loop(_open_stdin, stdin))
+            request = Request(
+                argv=argv,
+                plan=plan,
+                stdin=stdin,
+                deadline=deadline,
+                output_limit=output_limit,
+                grace=self._grace,
+            )
+            return await self._run(Command(request), deadline)
+
+    async def _run(self, command: Command, deadline: Deadline) -> CommandResult:
+        try:
+            async with asyncio.timeout(deadline.remaining) as clock:
+                await run(self._link, command)
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise _run_errors.timeout_error(command, self._name) from error
+        return _run_errors.outcome(command, self._name)
+
+    async def put(self, transfer: Transfer) -> TransferResult:
+        """Copy there."""
+        return await self._transfer(put, transfer)
+
+    async def get(self, transfer: Transfer) -> TransferResult:
+        """Copy here."""
+        return await self._transfer(get, transfer)
+
+    async def _transfer(
+        self,
+        work: Callable[[asyncssh.SFTPClient, Transfer], Awaitable[TransferResult]],
+        transfer: Transfer,
+    ) -> TransferResult:
+        try:
+            async with asyncio.timeout(transfer.deadline.remaining) as clock:
+                async with self._sftp.client() as client:
+                    return await work(client, transfer)
+        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
+            raise lost_error(error, Delivery.UNKNOWN, self._name) from error
+        except TimeoutError as error:
+            if isinstance(error, TransferError) or not clock.expired():
+                raise
+            raise self._timeout(transfer) from error
+        except ConnectionLostError:
+            raise
+        except (asyncssh.Error, OSError) as error:
+            raise typed(error, transfer, self._name) from error
+
+    def _timeout(self, transfer: Transfer) -> TransferTimeoutError:
+        return TransferTimeoutError(
+            f"the transfer was not done within {transfer.deadline.timeout:g} s",
+            local=transfer.local,
+            remote=transfer.remote,
+            delivery=Delivery.UNKNOWN,
+            transport=self._name,
+        )
+
+
+def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes]) -> BinaryIO:
+    try:
+        return open(path, "rb")  # noqa: SIM115 - the caller's stack closes it
+    except OSError as error:
+        failure = transfer_error(error, local=path)
+        failure.delivery = Delivery.NOT_SENT
+        raise failure from error

@@ -1,0 +1,132 @@
+"""Gets a file or tree over SFTP into a Landing, which keeps it within the destination (FILE-8)."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator
+
+import asyncssh
+
+from transport_core import SizeMismatchError, Symlinks, TransferError, TransferResult, UnsafePathError
+from transport_core.authoring import (
+    Entry,
+    EntryKind,
+    Landing,
+    check_member,
+    entered,
+    finish,
+    off_loop,
+    require_kind,
+)
+
+from ._transfer import Tally, Transfer
+
+_CHUNK = 1024 * 1024
+# A server may nest without end; a path of a real file system ends well before (PATH_MAX 4096).
+_DEEPEST = 256
+
+
+async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult:
+    """Copy ``transfer.remote`` to ``transfer.local``."""
+    tally = Tally(transfer)
+    root = _entry((), await client.stat(transfer.remote))
+    is_tree = root.kind is EntryKind.DIRECTORY
+    require_kind(transfer.kind, is_tree=is_tree)
+    landing = await off_loop(
+        lambda: Landing(transfer.local, overwrite=transfer.overwrite, parents=transfer.parents)
+    )
+    try:
+        getting = _Get(client, transfer, landing, tally)
+        await getting.member(root)
+        async for entry in getting.below(root):
+            await getting.member(entry)
+        await off_loop(landing.finish)
+    finally:
+        await finish(off_loop(landing.close))
+    return tally.result()
+
+
+def _entry(path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs, target: bytes = b"") -> Entry:
+    bits = attrs.permissions or 0
+    mode = stat.S_IMODE(bits) & 0o777
+    if stat.S_ISREG(bits):
+        return Entry(path=path, kind=EntryKind.FILE, size=attrs.size or 0, mode=mode)
+    if stat.S_ISDIR(bits):
+        return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode)
+    if stat.S_ISLNK(bits):
+        return Entry(path=path, kind=EntryKind.LINK, target=target)
+    raise UnsafePathError("the remote source is neither file, directory nor link")
+
+
+class _Get:
+    """One get under way."""
+
+    def __init__(
+        self, client: asyncssh.SFTPClient, transfer: Transfer, landing: Landing, tally: Tally
+    ) -> None:
+        self._client = client
+        self._transfer = transfer
+        self._landing = landing
+        self._tally = tally
+
+    def _remote(self, path: tuple[bytes, ...]) -> bytes:
+        return b"/".join((self._transfer.remote.rstrip(b"/") or b"", *path)) if path else (
+            self._transfer.remote
+        )
+
+    async def below(self, entry: Entry) -> AsyncIterator[Entry]:
+        """Give the members of a directory, each before what is below it."""
+        if entry.kind is not EntryKind.DIRECTORY:
+            return
+        if len(entry.path) >= _DEEPEST:
+            raise TransferError(f"the source is nested deeper than {_DEEPEST} directories")
+        seen: set[bytes] = set()
+        async for found in self._client.scandir(self._remote(entry.path)):
+            name = found.filename
+            raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
+            if raw in (b".", b".."):
+                continue
+            if check_member(raw) in seen:
+                raise UnsafePathError("the remote names one entry twice")
+            seen.add(raw)
+            member = await self._look((*entry.path, raw), found.attrs)
+            yield member
+            async for deeper in self.below(member):
+                yield deeper
+
+    async def _look(self, path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs) -> Entry:
+        remote = self._remote(path)
+        if attrs.permissions is None:
+            attrs = await self._client.lstat(remote)
+        if not stat.S_ISLNK(attrs.permissions or 0):
+            return _entry(path, attrs)
+        if self._transfer.symlinks is Symlinks.FOLLOW:
+            return _entry(path, await self._client.stat(remote))
+        target = await self._client.readlink(remote)
+        raw = target.encode("utf-8", "surrogateescape") if isinstance(target, str) else target
+        return _entry(path, attrs, raw)
+
+    async def member(self, entry: Entry) -> None:
+        """Land one entry."""
+        self._tally.listed(entry.size)
+        if entry.kind is EntryKind.DIRECTORY:
+            await off_loop(self._landing.make_directory, entry.path, entry.mode)
+        elif entry.kind is EntryKind.LINK:
+            await off_loop(self._landing.make_link, entry.path, entry.target)
+        else:
+            await self._file(entry)
+            self._tally.files += 1
+
+    async def _file(self, entry: Entry) -> None:
+        mode = entry.mode if self._transfer.mode is None else self._transfer.mode
+        remote = self._remote(entry.path)
+        async with self._client.open(remote, asyncssh.FXF_READ, encoding=None) as source:
+            new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
+            async with entered(new_file) as file:
+                done = 0
+                while chunk := await source.read(_CHUNK, done):
+                    done += len(chunk)
+                    if done > entry.size:
+                        raise SizeMismatchError(f"more than the announced {entry.size} bytes came")
+                    await off_loop(file.write, chunk)
+                    self._tally.moved(len(chunk))

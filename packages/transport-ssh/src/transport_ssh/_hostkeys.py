@@ -1,0 +1,143 @@
+"""The pinning decision: known_hosts lines, a host and the key it showed -> a verdict; pure.
+
+Format and matching rules: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". Must not know asyncssh.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fnmatch
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One line of known_hosts."""
+
+    marker: str
+    """``""``, ``"@revoked"`` or ``"@cert-authority"``."""
+    patterns: tuple[str, ...]
+    kind: str
+    """The key's type, such as ``ssh-ed25519``."""
+    blob: bytes
+    """The public key in the protocol's encoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a key is the pinned one, and if not, why."""
+
+    reason: str
+    """``"trusted"``, ``"unknown"``, ``"changed"`` or ``"revoked"``."""
+    seen: str
+    expected: tuple[str, ...]
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the connection may go on."""
+        return self.reason == "trusted"
+
+
+def parse(text: str) -> tuple[tuple[Pin, ...], tuple[int, ...]]:
+    """Return the pins, and the numbers (from 1) of lines that are malformed.
+
+    A malformed line is skipped, as OpenSSH does; the caller warns.
+    """
+    pins: list[Pin] = []
+    malformed: list[int] = []
+    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        pin = _parse_line(line.split())
+        if pin is None:
+            malformed.append(number)
+        else:
+            pins.append(pin)
+    return tuple(pins), tuple(malformed)
+
+
+def _parse_line(words: list[str]) -> Pin | None:
+    marker = words.pop(0) if words[0].startswith("@") else ""
+    if marker not in ("", "@revoked", "@cert-authority") or len(words) < 3:
+        return None
+    try:
+        blob = base64.b64decode(words[2], validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    # The blob begins with its own type (RFC 4253, 6.6): a truncated one does not match it.
+    name = words[1].encode()
+    if not blob.startswith(len(name).to_bytes(4, "big") + name) or len(blob) < len(name) + 8:
+        return None
+    return Pin(marker, tuple(words[0].split(",")), words[1], blob)
+
+
+def lookup(pins: tuple[Pin, ...], host: str, port: int) -> tuple[Pin, ...]:
+    """Return the pins whose patterns match a host."""
+    name = host.lower() if port == 22 else f"[{host.lower()}]:{port}"
+    return tuple(pin for pin in pins if _matches(pin.patterns, name))
+
+
+def _matches(patterns: tuple[str, ...], name: str) -> bool:
+    found = False
+    for pattern in patterns:
+        negated = pattern.startswith("!")
+        if _match_one(pattern.removeprefix("!"), name):
+            if negated:
+                return False
+            found = True
+    return found
+
+
+def _match_one(pattern: str, name: str) -> bool:
+    if pattern.startswith("|1|"):
+        try:
+            _, _, salt, digest = pattern.split("|")
+            key, wanted = base64.b64decode(salt), base64.b64decode(digest)
+        except (binascii.Error, ValueError):
+            return False
+        return hmac.compare_digest(hmac.new(key, name.encode(), hashlib.sha1).digest(), wanted)
+    # Only * and ? are wild in known_hosts; brackets stand for themselves.
+    return fnmatch.fnmatchcase(name, pattern.lower().replace("[", "[[]"))
+
+
+def judge(pins: tuple[Pin, ...], host: str, port: int, blob: bytes) -> Verdict:
+    """Decide on a plain host key (not a certificate)."""
+    here = lookup(pins, host, port)
+    plain = [pin for pin in here if not pin.marker]
+    expected = tuple(dict.fromkeys(fingerprint(pin.blob) for pin in plain))
+    if any(pin.marker == "@revoked" and pin.blob == blob for pin in here):
+        reason = "revoked"
+    elif any(pin.blob == blob for pin in plain):
+        reason = "trusted"
+    else:
+        reason = "changed" if plain else "unknown"
+    return Verdict(reason, fingerprint(blob), expected)
+
+
+def judge_authority(pins: tuple[Pin, ...], host: str, port: int, blob: bytes) -> Verdict:
+    """Decide on the key that signed a host certificate."""
+    here = lookup(pins, host, port)
+    authorities = [pin for pin in here if pin.marker == "@cert-authority"]
+    expected = tuple(dict.fromkeys(fingerprint(pin.blob) for pin in authorities))
+    if any(pin.marker == "@revoked" and pin.blob == blob for pin in here):
+        reason = "revoked"
+    elif any(pin.blob == blob for pin in authorities):
+        reason = "trusted"
+    else:
+        reason = "changed" if authorities else "unknown"
+    return Verdict(reason, fingerprint(blob), expected)
+
+
+def preferred_kinds(pins: tuple[Pin, ...], host: str, port: int) -> tuple[str, ...]:
+    """Return the key types pinned for a host: a server with several keys is to show that one."""
+    plain = (pin.kind for pin in lookup(pins, host, port) if not pin.marker)
+    return tuple(dict.fromkeys(plain))
+
+
+def fingerprint(blob: bytes) -> str:
+    """Return ``SHA256:…`` as OpenSSH shows it."""
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    return f"SHA256:{digest}"

@@ -1,0 +1,202 @@
+"""One authenticated connection for all calls: dials, shares, notices loss, opens sessions.
+
+Executes what _sessions and _backoff decide. Knows neither commands nor files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+import asyncssh
+
+from transport_core import (
+    ConnectionLost,
+    Delivery,
+    EventSink,
+    Reconnecting,
+    SessionGranted,
+    SessionQueued,
+    SessionRefused,
+    TransportClosedError,
+    UnsupportedOperationError,
+)
+from transport_core.authoring import emit, finish
+
+from ._backoff import Backoff
+from ._dial import Dialled, dial
+from ._options import SSHOptions
+from ._sessions import Sessions
+from ._translate import lost_error
+
+T = TypeVar("T")
+
+_CLOSE_SECONDS = 2.0
+# A refused open is asked again after 5, 10, 20 … 500 ms: sshd frees a session some
+# milliseconds after the client has seen its end.
+_ASK_AGAIN_FIRST = 0.005
+_ASK_AGAIN_LONGEST = 0.5
+
+
+class Link:
+    """The connection to the target; re-established by the next call after a loss."""
+
+    def __init__(self, options: SSHOptions, name: str, sink: EventSink | None) -> None:
+        """Do no I/O yet."""
+        self.name = name
+        self.on_refused: Callable[[], None] = lambda: None
+        """Called when the server refuses a session: who holds an idle one may give it up."""
+        self._options = options
+        self._sink = sink
+        self._sessions = Sessions(options.max_sessions)
+        self._backoff = Backoff(options.logins_per_minute, time.monotonic, random.random)
+        self._dialled: Dialled | None = None
+        self._dialling: asyncio.Task[Dialled] | None = None
+        self._closed = False
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait for a session."""
+        return self._sessions.waiting
+
+    @property
+    def is_down(self) -> bool:
+        """Whether there is no live connection now."""
+        return self._dialled is None or self._dialled.target.is_closed()
+
+    async def connection(self) -> asyncssh.SSHClientConnection:
+        """Return the live connection; one dial serves all who wait for it.
+
+        Raises:
+            ConnectivityError, AuthenticationError, HostKeyError: It cannot be established.
+            TransportClosedError: The link was closed.
+        """
+        if self._closed:
+            raise TransportClosedError("the transport was closed", transport=self.name)
+        if self._dialled is not None and not self._dialled.target.is_closed():
+            return self._dialled.target
+        if self._dialling is None or self._dialling.done():
+            self._dialling = asyncio.create_task(self._dial(), name=f"dial {self.name}")
+            # If every waiter gives up, nobody else fetches a failure.
+            self._dialling.add_done_callback(lambda t: t.cancelled() or t.exception())
+        return (await asyncio.shield(self._dialling)).target
+
+    async def _dial(self) -> Dialled:
+        delay = self._backoff.delay()
+        if delay:
+            emit(
+                Reconnecting(transport=self.name, attempt=self._backoff.failures, delay=delay),
+                self._sink,
+            )
+            await asyncio.sleep(delay)
+        self._backoff.attempted()
+        try:
+            dialled = await dial(self._options, self.name, self._sink, self._lost)
+        except BaseException:
+            self._backoff.failed()
+            raise
+        self._backoff.succeeded()
+        self._dialled = dialled
+        return dialled
+
+    def _lost(self, reason: Exception | None) -> None:
+        """A hop ended: so do all, and the next call dials anew."""
+        dialled, self._dialled = self._dialled, None
+        if dialled is None:
+            return
+        dialled.abort()
+        if not self._closed:
+            why = str(reason) if reason else "closed by the other side"
+            emit(ConnectionLost(transport=self.name, reason=why), self._sink)
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold one of the sessions that the server grants, waiting in a fair queue."""
+        started = time.monotonic()
+        if not self._sessions.try_take():
+            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._sessions.wait(mine)
+            emit(SessionQueued(transport=self.name, waiting=self._sessions.waiting), self._sink)
+            self.on_refused()
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if mine.done() and not mine.cancelled():
+                    self._sessions.give_back()
+                raise
+        try:
+            emit(
+                SessionGranted(transport=self.name, waited=time.monotonic() - started), self._sink
+            )
+            yield
+        finally:
+            self._sessions.give_back()
+
+    async def open(
+        self,
+        opening: Callable[[asyncssh.SSHClientConnection], Awaitable[T]],
+        *,
+        sent: Callable[[], bool],
+    ) -> T:
+        """Open a session; a refused or unsent open is repeated, since it ran nothing.
+
+        Args:
+            opening: Opens it on a connection.
+            sent: Whether the request may have reached the server.
+
+        Raises:
+            ConnectionLostError: The connection broke after the request was sent.
+            UnsupportedOperationError: The server refuses such a request altogether.
+        """
+        pause = _ASK_AGAIN_FIRST
+        while True:
+            connection = await self.connection()
+            try:
+                return await opening(connection)
+            except asyncssh.ChannelOpenError as error:
+                closed = connection.is_closed()
+                if sent():
+                    raise self._after_sending(error, closed=closed) from error
+                if closed:
+                    continue
+            except (asyncssh.Error, OSError) as error:
+                if sent():
+                    raise lost_error(error, Delivery.UNKNOWN, self.name) from error
+                if not connection.is_closed():
+                    raise lost_error(error, Delivery.NOT_SENT, self.name) from error
+                continue
+            limit = self._sessions.refused()
+            emit(SessionRefused(transport=self.name, limit=limit), self._sink)
+            self.on_refused()
+            await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+            pause = min(pause * 2, _ASK_AGAIN_LONGEST)
+
+    def granted(self) -> None:
+        """Note that the server granted a session."""
+        self._sessions.granted()
+
+    def _after_sending(self, error: asyncssh.ChannelOpenError, *, closed: bool) -> Exception:
+        if closed:
+            return lost_error(error, Delivery.UNKNOWN, self.name)
+        return UnsupportedOperationError(
+            "the server refuses the request",
+            delivery=Delivery.NOT_SENT,
+            transport=self.name,
+            hint="the account may be restricted to SFTP or to one forced command",
+        )
+
+    async def close(self) -> None:
+        """Close the connection within 2 seconds, then cut it; twice is silent."""
+        self._closed = True
+        dialling, self._dialling = self._dialling, None
+        if dialling is not None and not dialling.done():
+            dialling.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await finish(dialling)
+        dialled, self._dialled = self._dialled, None
+        if dialled is not None:
+            await finish(dialled.close(_CLOSE_SECONDS))

@@ -1,0 +1,198 @@
+"""What a user says of an SSH connection: frozen, checked at construction, no I/O (LIFE-1).
+
+Secrets are in no repr. Must not know asyncssh.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transport_core import ConfigurationError
+from transport_core.authoring import check_options, check_timeout
+
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """Log in with exactly this private key; no other is offered, no agent is asked."""
+
+    path: str | os.PathLike[str] | None = None
+    """The key file; it must be readable by its owner only. Read at each connect."""
+    data: bytes | None = field(default=None, repr=False)
+    """The key itself, in place of a path."""
+    passphrase: Callable[[], str] | None = field(default=None, repr=False)
+    """Called at each connect if the key is encrypted."""
+
+    def __post_init__(self) -> None:
+        """Check that there is exactly one source.
+
+        Raises:
+            ConfigurationError: Both or neither of ``path`` and ``data``.
+        """
+        if (self.path is None) == (self.data is None):
+            raise ConfigurationError("PrivateKey takes either a path or data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHosts:
+    """The pinned host keys, in OpenSSH's known_hosts format; there is no default (CONN-4)."""
+
+    text: str | None = field(default=None, repr=False)
+    """The lines themselves."""
+    path: str | os.PathLike[str] | None = None
+    """A file, in place of text; read at each connect."""
+
+    def __post_init__(self) -> None:
+        """Check that there is exactly one source.
+
+        Raises:
+            ConfigurationError: Both or neither of ``text`` and ``path``.
+        """
+        if (self.path is None) == (self.text is None):
+            raise ConfigurationError("KnownHosts takes either text or a path")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One SSH server: the target, or a jump host before it."""
+
+    host: str
+    """Name or address; resolved on the hop before (CONN-5)."""
+    user: str
+    auth: PrivateKey
+    known_hosts: KnownHosts
+    port: int = 22
+    host_key_alias: str | None = None
+    """Look the key up under this name in place of ``host``."""
+    connect_timeout: float = 30.0
+    """Seconds for this hop: TCP, key exchange and login."""
+    keepalive_interval: float = 10.0
+    """Seconds without traffic until the peer is asked whether it lives."""
+    keepalive_count: int = 3
+    """Unanswered questions after which the connection counts as lost."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without I/O.
+
+        Raises:
+            ConfigurationError: A value is impossible; which one is said.
+        """
+        for what, value in (("host", self.host), ("user", self.user)):
+            _check_name(what, value)
+        if isinstance(self.port, bool) or not isinstance(self.port, int):
+            raise ConfigurationError(f"port must be an int, not {type(self.port).__name__}")
+        if not 1 <= self.port <= 65535:
+            raise ConfigurationError(f"port must be 1 to 65535, and is {self.port}")
+        for what, kind in (("auth", PrivateKey), ("known_hosts", KnownHosts)):
+            if not isinstance(getattr(self, what), kind):
+                raise ConfigurationError(f"{what} must be a {kind.__name__}")
+        for what in ("connect_timeout", "keepalive_interval"):
+            _check_seconds(what, getattr(self, what))
+        if not isinstance(self.keepalive_count, int) or self.keepalive_count < 1:
+            raise ConfigurationError("keepalive_count must be at least 1")
+
+    @property
+    def label(self) -> str:
+        """``user@host:port``, for people."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.user}@{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SSHOptions(Hop):
+    """The target, the way to it, and how its connection is used."""
+
+    via: tuple[Hop, ...] = ()
+    """Jump hosts, in the order in which they are passed."""
+    max_sessions: int = 10
+    """Sessions tried at once until the server refuses; OpenSSH's default MaxSessions is 10."""
+    logins_per_minute: int = 10
+    """Budget of logins, so that a site does not lock the account."""
+    kill_grace: float = 2.0
+    """Seconds between TERM and KILL at timeout and cancel."""
+
+    def __post_init__(self) -> None:
+        """Check as ``Hop`` does, and the rest.
+
+        Raises:
+            ConfigurationError: A value is impossible; which one is said.
+        """
+        Hop.__post_init__(self)
+        object.__setattr__(self, "via", tuple(self.via))
+        if not all(isinstance(hop, Hop) for hop in self.via):
+            raise ConfigurationError("via must hold Hop values")
+        for what in ("max_sessions", "logins_per_minute"):
+            value = getattr(self, what)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"{what} must be an int of at least 1")
+        _check_seconds("kill_grace", self.kill_grace)
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """All servers in the order in which they are reached; the target is last."""
+        return (*self.via, self)
+
+    @classmethod
+    def from_mapping(cls, options: Mapping[str, Any]) -> SSHOptions:
+        """Build from plain values, as from a configuration file.
+
+        ``identity`` is the path of the private key and ``known_hosts`` the path of the pins;
+        ``via`` is a list of such mappings.
+
+        Raises:
+            ConfigurationError: An option is unknown (the known ones are listed), missing or
+                impossible.
+        """
+        values = _hop_values("ssh", options, cls)
+        values["via"] = tuple(
+            hop if isinstance(hop, Hop) else Hop(**_hop_values(f"ssh, via[{index}]", hop, Hop))
+            for index, hop in enumerate(values.get("via", ()))
+        )
+        return cls(**values)
+
+
+def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(f"{owner}: options must be a mapping")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    check_options(owner, options, (*fields, "identity"))
+    values = dict(options)
+    if "identity" in values:
+        if "auth" in values:
+            raise ConfigurationError(f"{owner}: give either identity or auth")
+        values["auth"] = PrivateKey(values.pop("identity"))
+    if isinstance(values.get("known_hosts"), (str, os.PathLike)):
+        values["known_hosts"] = KnownHosts(path=values["known_hosts"])
+    needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
+    if needed:
+        shown = ["identity" if name == "auth" else name for name in needed]
+        raise ConfigurationError(f"{owner}: missing option: {', '.join(shown)}")
+    return values
+
+
+def _check_name(what: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{what} must be a non-empty str")
+    if value.startswith("-") or _UNSAFE.search(value) or len(value) > 255:
+        raise ConfigurationError(
+            f"{what} must not begin with '-', hold spaces or control characters, "
+            "or be longer than 255 characters"
+        )
+    if what == "host" and "@" in value:
+        raise ConfigurationError(
+            f"{what} must not hold '@'", hint="give user, host and port as separate options"
+        )
+
+
+def _check_seconds(what: str, value: float) -> None:
+    try:
+        if check_timeout(value, what) is None:
+            raise ValueError(f"{what} must be finite")
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(str(error)) from error

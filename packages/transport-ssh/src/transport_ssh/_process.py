@@ -1,0 +1,123 @@
+"""Runs one command on a link, and stops its whole process group when it must not go on.
+
+Knows nothing of options or dialling; errors of the contract are made in _run_errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import asyncssh
+
+from transport_core import TransportError
+from transport_core.authoring import finish
+
+from . import _wire
+from ._command import Command, Request, SecretBytes
+from ._link import Link
+
+# How long an open that was already under way is awaited when its call is cancelled.
+_OPENING_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
+# What a second channel may take, above the grace, to be opened and to see the group end.
+_CONFIRM_SECONDS = 3.0
+
+
+async def run(link: Link, command: Command) -> None:
+    """Run a command to its end; however this is left, nothing of it is left running.
+
+    ``command`` knows afterwards how far it got, and ``command.stopped`` whether the end of a
+    command that had to be stopped was confirmed.
+
+    Raises:
+        ConnectivityError, UnsupportedOperationError: It could not be started.
+        Exception: What the caller's stdin raised.
+    """
+    async with link.turn():
+        try:
+            await _execute(link, command)
+        except BaseException:
+            if command.channel is not None and not command.complete:
+                command.stopped = await finish(_stop(link, command))
+            raise
+        if not command.closed.is_set():
+            command.stopped = await finish(_stop(link, command))
+
+
+async def _execute(link: Link, command: Command) -> None:
+    async def opening(connection: asyncssh.SSHClientConnection) -> None:
+        request = SecretBytes(command.request.plan.command)
+        creating = asyncio.ensure_future(
+            connection.create_session(lambda: command, request, encoding=None)  # type: ignore[arg-type]
+        )
+        try:
+            await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            # The exec request may be on its way: only an open channel can be stopped.
+            await finish(asyncio.wait({creating}, timeout=_OPENING_SECONDS))
+            creating.cancel()
+            raise
+
+    await link.open(opening, sent=lambda: command.channel is not None)
+    link.granted()
+    feeding = asyncio.create_task(command.feed())
+    try:
+        await asyncio.shield(command.over)
+    finally:
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await finish(feeding)
+
+
+async def _stop(link: Link, command: Command) -> bool:
+    """End the process group, and return whether it is known to be gone (RUN-11)."""
+    grace = command.request.grace
+    channel = command.channel
+    if channel is None or link.is_down:
+        return False
+    gone = False
+    if command.pgid is not None:
+        gone = await _stop_by_group(link, command.pgid, grace)
+    if not gone:
+        gone = await _stop_by_signal(command, grace)
+    # Processes that left the group may hold the streams open: the session is given up.
+    if not await _wait_closed(command, _CLOSE_SECONDS if gone else 0.0):
+        channel.abort()
+    return gone
+
+
+async def _stop_by_group(link: Link, pgid: int, grace: float) -> bool:
+    """Ask a second channel to end the group: the only way that works for every login (wire.md).
+
+    sshd's own signal request has no effect where the login is root, and after the leader's end.
+    """
+    plan = _wire.Plan(_wire.stop_script(pgid, grace), b"", b"")
+    killer = Command(Request(argv=(b"kill",), plan=plan, grace=grace))
+    try:
+        async with asyncio.timeout(grace + _CONFIRM_SECONDS):
+            # No turn is taken: all of them may be held by commands that hang.
+            await _execute(link, killer)
+    except (TransportError, TimeoutError, asyncssh.Error, OSError):
+        if killer.channel is not None:
+            killer.channel.abort()
+        return False
+    return killer.raw_stdout().endswith(b"gone\n")
+
+
+async def _stop_by_signal(command: Command, grace: float) -> bool:
+    """Ask sshd to signal the group; works while every session is in use."""
+    for name, seconds in (("TERM", grace), ("KILL", _CLOSE_SECONDS)):
+        if command.channel is not None and not command.closed.is_set():
+            with contextlib.suppress(OSError, asyncssh.Error):
+                command.channel.send_signal(name)
+        if await _wait_closed(command, seconds):
+            return command.status is not None or command.signal is not None
+    return False
+
+
+async def _wait_closed(command: Command, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await command.closed.wait()
+    return command.closed.is_set()

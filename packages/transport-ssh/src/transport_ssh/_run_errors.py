@@ -1,0 +1,108 @@
+"""From how far a command got to its result or the contract's error (RUN-5, RUN-6, ERR-2); pure."""
+
+from __future__ import annotations
+
+from transport_core import (
+    CommandError,
+    CommandNotExecutableError,
+    CommandNotFoundError,
+    CommandResult,
+    CommandTimeoutError,
+    ConnectivityError,
+    Delivery,
+    OutputLimitError,
+    TransportError,
+    WorkingDirectoryError,
+)
+from transport_core.authoring import escape, short_argv
+
+from . import _wire
+from ._command import Command
+from ._translate import lost_error
+
+_NOT_STARTED: dict[str, tuple[type[CommandError], str]] = {
+    "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered"),
+    "not found": (CommandNotFoundError, "{} was not found on the target"),
+    "not executable": (CommandNotExecutableError, "{} cannot be executed on the target"),
+}
+
+
+def outcome(command: Command, name: str) -> CommandResult:
+    """Return the result of a command whose session has ended.
+
+    Raises:
+        TransportError: It has none; the kind and its ``delivery`` say why.
+    """
+    failure = _failure(command, name)
+    if failure is not None:
+        raise failure
+    return command.result()
+
+
+def _failure(command: Command, name: str) -> TransportError | None:
+    if command.exceeded:
+        return _limit_error(command, name)
+    ended = command.status is not None or command.signal is not None
+    if not ended or not command.complete:
+        # The status says that it ran to its end; only its output is not complete.
+        delivery = Delivery.FINISHED if ended else Delivery.UNKNOWN
+        return lost_error(command.broken, delivery, name)
+    if command.begin.value is not None:
+        return _not_started(command, name) if command.status in (126, 127) else None
+    return _not_started(command, name) or _login_error(command, name)
+
+
+def _not_started(command: Command, name: str) -> CommandError | None:
+    plan = command.request.plan
+    why = _wire.read_failure(plan.token, command.err.getvalue(), command.status)
+    if why is None:
+        return None
+    kind, text = _NOT_STARTED[why.reason]
+    return kind(
+        text.format(short_argv(command.request.argv)), delivery=Delivery.NOT_SENT, transport=name
+    )
+
+
+def _login_error(command: Command, name: str) -> ConnectivityError:
+    said = escape(command.rc_output().strip() or command.err.getvalue().strip())
+    return ConnectivityError(
+        f"the login ended with {command.result().ending().split()[-1]} before the command began"
+        + (f"; it said: {said}" if said else ""),
+        delivery=Delivery.NOT_SENT,
+        transport=name,
+        hint="log in by hand and see what the account's shell and rc files do",
+    )
+
+
+def _limit_error(command: Command, name: str) -> OutputLimitError:
+    error = OutputLimitError(
+        f"{short_argv(command.request.argv)} wrote more than {command.request.output_limit} bytes"
+        f" to {command.exceeded} and was stopped{_unconfirmed(command)}",
+        result=command.result(),
+        delivery=Delivery.UNKNOWN,
+        transport=name,
+        hint="raise output_limit, or write to a file and get it",
+    )
+    error.stopped = command.stopped is not False
+    return error
+
+
+def timeout_error(command: Command, name: str) -> CommandTimeoutError:
+    """Return the error of a command that was stopped at its deadline."""
+    never = command.channel is None
+    error = CommandTimeoutError(
+        f"{short_argv(command.request.argv)} was not done within"
+        f" {command.request.deadline.timeout:g} s"
+        + (" and was never started" if never else f" and was stopped{_unconfirmed(command)}"),
+        result=command.result(),
+        delivery=Delivery.NOT_SENT if never else Delivery.UNKNOWN,
+        transport=name,
+    )
+    error.stopped = never or bool(command.stopped)
+    return error
+
+
+def _unconfirmed(command: Command) -> str:
+    return "" if command.stopped is not False else "; its end is not confirmed, it may still run"
+
+

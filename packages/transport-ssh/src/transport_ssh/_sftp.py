@@ -1,0 +1,109 @@
+"""One shared SFTP session on a link, given up when calls wait for a session and it is idle.
+
+Owns the session only; what is done over it is in _put and _get.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncssh
+
+from transport_core import Delivery, UnsupportedOperationError
+from transport_core.authoring import finish
+
+from ._link import Link
+
+_CLOSE_SECONDS = 1.0
+
+
+class SharedSFTP:
+    """Opens an SFTP session when a transfer needs one; all transfers share it."""
+
+    def __init__(self, link: Link) -> None:
+        """Open nothing yet."""
+        self._link = link
+        self._lock = asyncio.Lock()
+        self._stack = contextlib.AsyncExitStack()
+        self._client: asyncssh.SFTPClient | None = None
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._users = 0
+        self._closing: set[asyncio.Task[None]] = set()
+        link.on_refused = self._give_up_if_idle
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[asyncssh.SFTPClient]:
+        """Give the session for one transfer.
+
+        Raises:
+            ConnectivityError: No connection.
+            UnsupportedOperationError: The server has no SFTP.
+        """
+        self._users += 1
+        try:
+            async with self._lock:
+                client = await self._ready()
+            try:
+                yield client
+            except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection):
+                self._client = None
+                raise
+        finally:
+            self._users -= 1
+            if self._link.queued:
+                self._give_up_if_idle()
+
+    async def _ready(self) -> asyncssh.SFTPClient:
+        if self._client is not None and self._connection is not None:
+            if not self._connection.is_closed():
+                return self._client
+        await finish(self._drop())
+        async with contextlib.AsyncExitStack() as opened:
+            await opened.enter_async_context(self._link.turn())
+            client = await self._open()
+            opened.callback(client.exit)
+            self._stack = opened.pop_all()
+        self._client = client
+        return client
+
+    async def _open(self) -> asyncssh.SFTPClient:
+        async def opening(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
+            self._connection = connection
+            return await connection.start_sftp_client(path_encoding=None)
+
+        try:
+            # Opening SFTP changes nothing on the server, so it may be repeated freely.
+            client = await self._link.open(opening, sent=lambda: False)
+        except asyncssh.SFTPError as error:
+            raise UnsupportedOperationError(
+                "the server does not speak SFTP",
+                delivery=Delivery.NOT_SENT,
+                transport=self._link.name,
+                hint="an rc file that prints, or a server without the sftp subsystem",
+            ) from error
+        self._link.granted()
+        return client
+
+    def _give_up_if_idle(self) -> None:
+        if self._client is not None and self._users == 0:
+            task = asyncio.create_task(self._drop(), name="give up sftp")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _drop(self) -> None:
+        client, self._client = self._client, None
+        stack, self._stack = self._stack, contextlib.AsyncExitStack()
+        if client is not None:
+            client.exit()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await client.wait_closed()
+        await stack.aclose()
+
+    async def close(self) -> None:
+        """Close the session."""
+        await self._drop()
+        if self._closing:
+            await asyncio.wait(self._closing)

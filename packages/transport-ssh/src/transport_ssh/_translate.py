@@ -1,0 +1,105 @@
+"""From what asyncssh raises to the contract's errors: the only mapping (ERR-4)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import asyncssh
+
+from transport_core import (
+    AuthenticationError,
+    ConnectionLostError,
+    ConnectivityError,
+    ConnectTimeoutError,
+    Delivery,
+    HostKeyError,
+    TransportError,
+)
+from transport_core.authoring import escape
+
+from ._hostkeys import Verdict
+from ._options import Hop
+
+_HOST_KEY_TEXT = {
+    "unknown": "no host key is pinned for {host}",
+    "changed": "the host key of {host} is not the pinned one: somebody may be in between",
+    "revoked": "the host key of {host} is revoked",
+}
+
+
+def connect_error(
+    error: BaseException, hop: Hop, where: str, verdict: Verdict | None
+) -> TransportError:
+    """Return the error for a hop that could not be opened; the caller keeps the cause.
+
+    Nothing was sent to the target by then, so the delivery is NOT_SENT.
+    """
+    if isinstance(error, TransportError):
+        return error
+    if verdict is not None and not verdict.trusted:
+        return _host_key_error(verdict, hop, where)
+    if isinstance(error, asyncssh.PermissionDenied):
+        return AuthenticationError(
+            f"the server did not let {hop.label} in with the configured private key",
+            delivery=Delivery.NOT_SENT,
+            hop=where,
+            hint="check that the public key is in the account's authorized_keys",
+        )
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)) or _is_login_timeout(error):
+        return ConnectTimeoutError(
+            f"{hop.label} was not reached within {hop.connect_timeout:g} s",
+            delivery=Delivery.NOT_SENT,
+            hop=where,
+            hint="check the network and firewall on the way, or raise connect_timeout",
+        )
+    return ConnectivityError(
+        f"{hop.label} cannot be reached: {_reason(error)}",
+        delivery=Delivery.NOT_SENT,
+        hop=where,
+        hint="check host and port, and that an SSH server listens there",
+    )
+
+
+def _is_login_timeout(error: BaseException) -> bool:
+    return isinstance(error, asyncssh.ConnectionLost) and "Login timeout" in str(error)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"the name cannot be resolved ({escape(error.strerror or str(error))})"
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return f"the hop before it says: {escape(error.reason)}"
+    if isinstance(error, (asyncssh.DisconnectError, asyncssh.Error)):
+        return escape(error.reason)
+    if isinstance(error, OSError):
+        # asyncio's own text is "Connect call failed (address)".
+        return os.strerror(error.errno) if error.errno else str(error)
+    return f"{type(error).__name__}: {escape(str(error))}"
+
+
+def _host_key_error(verdict: Verdict, hop: Hop, where: str) -> HostKeyError:
+    host = hop.host if hop.port == 22 else f"[{hop.host}]:{hop.port}"
+    expected = ", ".join(verdict.expected) or "none"
+    return HostKeyError(
+        _HOST_KEY_TEXT[verdict.reason].format(host=host)
+        + f" (seen {verdict.seen}, pinned {expected})",
+        reason=verdict.reason,
+        seen=verdict.seen,
+        expected=verdict.expected,
+        hop=where,
+        hint="ask the site for its fingerprint, and pin that in known_hosts",
+    )
+
+
+def lost_error(
+    reason: BaseException | str | None, delivery: Delivery, transport: str
+) -> ConnectionLostError:
+    """Return the error for a connection that broke during a call."""
+    said = _reason(reason) if isinstance(reason, BaseException) else reason
+    return ConnectionLostError(
+        f"the connection was lost: {said or 'closed by the other side'}",
+        delivery=delivery,
+        transport=transport,
+    )

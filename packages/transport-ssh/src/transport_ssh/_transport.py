@@ -1,0 +1,274 @@
+"""The facade: lifecycle, checks before a byte is sent, events; the work is done below."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from transport_core import (
+    DEFAULT_OUTPUT_LIMIT,
+    BytesMoved,
+    Capability,
+    CommandFinished,
+    CommandResult,
+    CommandStarted,
+    EventSink,
+    Progress,
+    SourceKind,
+    Stdin,
+    Symlinks,
+    TransferResult,
+    TransportClosedError,
+    TransportError,
+)
+from transport_core.authoring import (
+    Calls,
+    Deadline,
+    PathArg,
+    Word,
+    check_limit,
+    check_mode,
+    check_stdin,
+    emit,
+    encode_argv,
+    encode_env,
+    encode_path,
+    finish,
+    off_loop,
+    short_argv,
+)
+
+from . import _wire
+from ._options import SSHOptions
+from ._transfer import Transfer
+
+if TYPE_CHECKING:
+    from ._engine import Engine
+
+_CLOSE_SECONDS = 5.0
+
+_CAPABILITIES = frozenset(
+    {
+        Capability.RUN,
+        Capability.FILES,
+        Capability.SIGNALS,
+        Capability.STOP,
+        Capability.SYMLINKS,
+        Capability.MODES,
+        Capability.CONNECTION,
+        Capability.EVENTS,
+    }
+)
+
+
+class SSHTransport:
+    """Run, put and get on a host by SSH, over one connection.
+
+    Needs nothing on the other side but POSIX ``sh``, the POSIX utilities, and SFTP for files.
+    """
+
+    def __init__(self, options: SSHOptions, *, on_event: EventSink | None = None) -> None:
+        """Do no I/O; ``on_event`` is called with each typed event, on the event loop.
+
+        Raises:
+            TypeError: ``options`` is no SSHOptions.
+        """
+        if not isinstance(options, SSHOptions):
+            raise TypeError(f"options must be SSHOptions, not {type(options).__name__}")
+        self._options = options
+        self._sink = on_event
+        self._calls = Calls(self.name)
+        self._engine: Engine | None = None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Build from plain values; ``SSHOptions.from_mapping`` has the names."""
+        return cls(SSHOptions.from_mapping(options))
+
+    @property
+    def name(self) -> str:
+        """``ssh://user@host:port``."""
+        return f"ssh://{self._options.label}"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do."""
+        return _CAPABILITIES
+
+    def __repr__(self) -> str:
+        """Show where to, and whether it is open."""
+        via = "".join(f" via {hop.label}" for hop in self._options.via)
+        return f"<SSHTransport {self.name}{via} {'open' if self._calls.is_open else 'closed'}>"
+
+    # -- lifecycle
+
+    async def __aenter__(self) -> Self:
+        """Connect and log in.
+
+        Raises:
+            ConnectivityError, AuthenticationError, HostKeyError: At the hop that ``hop`` names.
+            ConfigurationError: A key or known_hosts file cannot be used.
+            TransportClosedError: It is open already.
+        """
+        self._calls.open()
+        try:
+            # asyncssh takes 0.2 s to import: only who connects pays, and not on the loop.
+            module = await off_loop(importlib.import_module, "transport_ssh._engine")
+            self._engine = cast("Engine", module.Engine(self._options, self.name, self._sink))
+            with self._calls.track():
+                await self._engine.open()
+        except BaseException:
+            await finish(self.aclose())
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Close."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop the calls in flight and close the connection; twice is silent, bounded in time."""
+        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS)
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await finish(engine.close())
+
+    def _open_engine(self) -> Engine:
+        if self._engine is None:
+            raise TransportClosedError("the transport is not open", transport=self.name)
+        return self._engine
+
+    # -- the three verbs
+
+    async def run(
+        self,
+        argv: Sequence[Word],
+        *,
+        stdin: Stdin = None,
+        env: Mapping[str, str | bytes] | None = None,
+        cwd: PathArg | None = None,
+        timeout: float | None = None,
+        output_limit: int | None = DEFAULT_OUTPUT_LIMIT,
+        check: bool = False,
+    ) -> CommandResult:
+        """Run a program with exactly these words; see ``transport_core.Transport.run``."""
+        words = encode_argv(argv)
+        values = encode_env(env)
+        where = None if cwd is None else encode_path(cwd, "cwd")
+        check_stdin(stdin)
+        check_limit(output_limit, "output_limit")
+        deadline = Deadline(timeout)
+        with self._calls.track():
+            engine = self._open_engine()
+            what = short_argv(words)
+            emit(CommandStarted(transport=self.name, command=what), self._sink)
+            result = await engine.run(
+                words, _wire.plan(words, values, where), stdin, deadline, output_limit
+            )
+        emit(
+            CommandFinished(
+                transport=self.name,
+                command=what,
+                exit_status=result.exit_status,
+                exit_signal=result.exit_signal,
+                duration=result.duration,
+            ),
+            self._sink,
+        )
+        return self._checked(result) if check else result
+
+    def _checked(self, result: CommandResult) -> CommandResult:
+        try:
+            return result.check()
+        except TransportError as error:
+            error.transport = self.name
+            raise
+
+    async def put(
+        self,
+        local: PathArg,
+        remote: PathArg,
+        *,
+        mode: int | None = None,
+        overwrite: bool = True,
+        parents: bool = False,
+        symlinks: Symlinks = Symlinks.KEEP,
+        kind: SourceKind | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> TransferResult:
+        """Copy a local file or tree there; see ``transport_core.Transport.put``."""
+        here, there = encode_path(local, "local"), encode_path(remote, "remote")
+        check_mode(mode)
+        deadline = Deadline(timeout)
+        with self._calls.track():
+            transfer = Transfer(
+                local=here,
+                remote=there,
+                mode=mode,
+                overwrite=overwrite,
+                parents=parents,
+                symlinks=Symlinks(symlinks),
+                kind=kind,
+                deadline=deadline,
+                progress=progress,
+            )
+            result = await self._open_engine().put(transfer)
+        self._moved("put", result)
+        return result
+
+    async def get(
+        self,
+        remote: PathArg,
+        local: PathArg,
+        *,
+        mode: int | None = None,
+        overwrite: bool = True,
+        parents: bool = False,
+        symlinks: Symlinks = Symlinks.KEEP,
+        kind: SourceKind | None = None,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        max_files: int | None = None,
+        progress: Progress | None = None,
+    ) -> TransferResult:
+        """Copy a remote file or tree here; see ``transport_core.Transport.get``."""
+        there, here = encode_path(remote, "remote"), encode_path(local, "local")
+        check_mode(mode)
+        check_limit(max_bytes, "max_bytes")
+        check_limit(max_files, "max_files")
+        deadline = Deadline(timeout)
+        with self._calls.track():
+            transfer = Transfer(
+                local=here,
+                remote=there,
+                mode=mode,
+                overwrite=overwrite,
+                parents=parents,
+                symlinks=Symlinks(symlinks),
+                kind=kind,
+                deadline=deadline,
+                max_bytes=max_bytes,
+                max_files=max_files,
+                progress=progress,
+            )
+            result = await self._open_engine().get(transfer)
+        self._moved("get", result)
+        return result
+
+    def _moved(self, direction: str, result: TransferResult) -> None:
+        emit(
+            BytesMoved(
+                transport=self.name, direction=direction, files=result.files, bytes=result.bytes
+            ),
+            self._sink,
+        )

@@ -1,0 +1,97 @@
+"""The pinning decision, by table."""
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+
+from transport_ssh import _hostkeys
+
+
+def blob(seed: str, kind: str = "ssh-ed25519") -> bytes:
+    """Return something with a key's shape."""
+    name = kind.encode()
+    body = hashlib.sha256(seed.encode()).digest()
+    return len(name).to_bytes(4, "big") + name + len(body).to_bytes(4, "big") + body
+
+
+def line(patterns: str, seed: str, kind: str = "ssh-ed25519", marker: str = "") -> str:
+    """Return one known_hosts line."""
+    key = base64.b64encode(blob(seed, kind)).decode()
+    return f"{marker} {patterns} {kind} {key} comment".strip()
+
+
+def hashed(name: str) -> str:
+    """Return a name as ``ssh-keygen -H`` writes it."""
+    salt = b"0123456789abcdefghij"
+    digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "reason"),
+    [
+        (line("h", "a"), "h", 22, "trusted"),
+        (line("h", "a"), "H", 22, "trusted"),
+        (line("h", "b"), "h", 22, "changed"),
+        (line("h", "a"), "other", 22, "unknown"),
+        (line("h", "a"), "h", 2222, "unknown"),
+        (line("[h]:2222", "a"), "h", 2222, "trusted"),
+        (line("[h]:2222", "a"), "h", 22, "unknown"),
+        (line("x,h", "a"), "h", 22, "trusted"),
+        (line("*.org", "a"), "h.org", 22, "trusted"),
+        (line("h?", "a"), "h1", 22, "trusted"),
+        (line("*.org,!h.org", "a"), "h.org", 22, "unknown"),
+        (line(hashed("h"), "a"), "h", 22, "trusted"),
+        (line(hashed("[h]:2222"), "a"), "h", 2222, "trusted"),
+        (line("|1|bad", "a"), "h", 22, "unknown"),
+        (line("h", "a") + "\n" + line("h", "a", marker="@revoked"), "h", 22, "revoked"),
+        (line("*", "a", marker="@revoked"), "h", 22, "revoked"),
+        (line("h", "a", marker="@cert-authority"), "h", 22, "unknown"),
+        (line("h", "b") + "\n" + line("h", "a"), "h", 22, "trusted"),
+        ("", "h", 22, "unknown"),
+        ("# only a comment\n\n", "h", 22, "unknown"),
+        ("\ufeff" + line("h", "a") + "\r\n", "h", 22, "trusted"),
+    ],
+)
+def test_verdicts(text: str, host: str, port: int, reason: str) -> None:
+    """A key ``a`` against the store."""
+    pins, _ = _hostkeys.parse(text)
+    verdict = _hostkeys.judge(pins, host, port, blob("a"))
+    assert verdict.reason == reason
+    assert verdict.trusted == (reason == "trusted")
+    assert verdict.seen.startswith("SHA256:")
+
+
+@pytest.mark.parametrize(
+    ("marker", "seed", "reason"),
+    [
+        ("@cert-authority", "a", "trusted"),
+        ("@cert-authority", "b", "changed"),
+        ("", "a", "unknown"),
+        ("@revoked", "a", "revoked"),
+    ],
+)
+def test_authorities(marker: str, seed: str, reason: str) -> None:
+    """Only a line marked as authority signs hosts."""
+    pins, _ = _hostkeys.parse(line("h", seed, marker=marker))
+    assert _hostkeys.judge_authority(pins, "h", 22, blob("a")).reason == reason
+
+
+@pytest.mark.parametrize(
+    "bad", ["garbage", "h ssh-ed25519", "h ssh-ed25519 !!!", "@odd h ssh-ed25519 AAAA", "h ssh-rsa AAAA"]
+)
+def test_a_malformed_line_is_skipped_and_numbered(bad: str) -> None:
+    """The rest of the file still counts, as with OpenSSH."""
+    pins, malformed = _hostkeys.parse(f"# c\n{bad}\n{line('h', 'a')}\n")
+    assert malformed == (2,)
+    assert len(pins) == 1
+
+
+def test_pinned_types_are_asked_for() -> None:
+    """A server with several keys is to show the pinned one."""
+    pins, _ = _hostkeys.parse(
+        line("h", "a") + "\n" + line("h", "r", "ssh-rsa") + "\n" + line("x", "y", "ecdsa-sha2-nistp256")
+    )
+    assert _hostkeys.preferred_kinds(pins, "h", 22) == ("ssh-ed25519", "ssh-rsa")

@@ -1,0 +1,90 @@
+"""Options: impossible ones are refused before anything happens, with what and where."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from transport_core import ConfigurationError, build, names
+from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
+
+GOOD = SSHOptions(
+    host="h", user="u", auth=PrivateKey("/no/such/key"), known_hosts=KnownHosts(text="")
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("host", ""),
+        ("host", "-oProxyCommand=x"),
+        ("host", "a b"),
+        ("host", "a\nb"),
+        ("host", "u@h"),
+        ("host", "x" * 256),
+        ("host", None),
+        ("user", ""),
+        ("user", "-l"),
+        ("port", 0),
+        ("port", 65536),
+        ("port", "22"),
+        ("port", True),
+        ("auth", "key"),
+        ("known_hosts", None),
+        ("connect_timeout", 0),
+        ("connect_timeout", float("nan")),
+        ("connect_timeout", float("inf")),
+        ("keepalive_interval", -1),
+        ("keepalive_count", 0),
+        ("max_sessions", 0),
+        ("logins_per_minute", 0),
+        ("kill_grace", "2"),
+        ("via", ("h",)),
+    ],
+)
+def test_an_impossible_option_is_a_configuration_error(option: str, value: object) -> None:
+    """The text names the option."""
+    with pytest.raises(ConfigurationError, match=option):
+        dataclasses.replace(GOOD, **{option: value})
+
+
+def test_sources_are_exactly_one() -> None:
+    """Neither none nor two."""
+    for bad in (lambda: PrivateKey(), lambda: PrivateKey("a", b"b"), lambda: KnownHosts()):
+        with pytest.raises(ConfigurationError):
+            bad()
+
+
+def test_no_secret_is_in_a_repr() -> None:
+    """Key material and pins are not shown."""
+    options = dataclasses.replace(GOOD, auth=PrivateKey(data=b"CANARY", passphrase=lambda: "CANARY"))
+    assert "CANARY" not in repr(options) + repr(SSHTransport(options))
+
+
+def test_options_from_a_mapping_name_what_is_unknown_or_missing() -> None:
+    """As a configuration file would give them."""
+    plain = {"host": "h", "user": "u", "identity": "~/k", "known_hosts": "~/kh"}
+    hop = {**plain, "host": "gate"}
+    options = SSHOptions.from_mapping({**plain, "via": [hop]})
+    assert [h.host for h in options.hops] == ["gate", "h"]
+    assert isinstance(options.via[0], Hop)
+    with pytest.raises(ConfigurationError, match=r"hots.*did you mean 'host'"):
+        SSHOptions.from_mapping({**plain, "hots": 1})
+    with pytest.raises(ConfigurationError, match="missing option: user, identity"):
+        SSHOptions.from_mapping({"host": "h", "known_hosts": "x"})
+    with pytest.raises(ConfigurationError, match=r"via\[0\]"):
+        SSHOptions.from_mapping({**plain, "via": [{"host": "g"}]})
+
+
+def test_it_is_found_and_built_by_name() -> None:
+    """DISC, with the entry point of the installed distribution."""
+    assert "ssh" in names()
+    built = build("ssh", {"host": "h", "user": "u", "identity": "~/k", "known_hosts": "~/kh"})
+    assert built.name == "ssh://u@h:22"
+
+
+def test_importing_does_not_import_asyncssh() -> None:
+    """Listing transports must not cost 0.2 s."""
+    code = "import sys, transport_ssh; sys.exit('asyncssh' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
