@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncssh
-
 from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 from transport_testbed.stack import Endpoint, StackSpec, providers
 
@@ -91,7 +90,7 @@ def main() -> None:
     stack = provider.start(StackSpec(slurm=False))
     try:
         print(f"OpenSSH {stack.versions['openssh']}, asyncssh {asyncssh.__version__}, {CIPHER}")
-        subprocess.run(["nproc"], check=False)  # noqa: S607 - says on how many cores
+        subprocess.run(["nproc"], check=False)
         for name in ("dash", "bash", "fish", "jump-bash"):
             asyncio.run(compare(stack.endpoint(name)))
     finally:

@@ -1,27 +1,30 @@
 """SSHTransport against the shared conformance suite."""
 
+from typing import Any, ClassVar
+
 from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 from transport_testbed.conformance import Target, TransportConformance
+
+
+def hop(endpoint: Any) -> dict[str, Any]:
+    """Return the options of one server of the stack."""
+    return {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "user": endpoint.user,
+        "auth": PrivateKey(endpoint.identity),
+        "known_hosts": KnownHosts(text=endpoint.known_hosts),
+    }
 
 
 class TestSSHConformance(TransportConformance):
     """Direct, through the jump host, and for each login shell."""
 
-    targets = ("direct", "jump", "login-*", "jump-*", "noisy-*")
+    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*")
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
-        """Build from the endpoint's facts."""
-        *via, last = target.facts["hops"]
-        hops = [
-            {
-                "host": hop.host,
-                "port": hop.port,
-                "user": hop.user,
-                "auth": PrivateKey(hop.identity),
-                "known_hosts": KnownHosts(text=hop.known_hosts),
-            }
-            for hop in (*via, last)
-        ]
-        *before, target_hop = hops
-        return SSHTransport(SSHOptions(**target_hop, via=tuple(Hop(**hop) for hop in before)))
+        """Build from the endpoint that the target stands for, and the hop before it."""
+        endpoint = target.facts["endpoint"]
+        via = (Hop(**hop(endpoint.via)),) if endpoint.via else ()
+        return SSHTransport(SSHOptions(**hop(endpoint), via=via))

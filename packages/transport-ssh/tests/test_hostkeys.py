@@ -5,7 +5,6 @@ import hashlib
 import hmac
 
 import pytest
-
 from transport_ssh import _hostkeys
 
 
@@ -31,7 +30,7 @@ def hashed(name: str) -> str:
 
 @pytest.mark.parametrize(
     ("text", "host", "port", "reason"),
-    [
+    (
         (line("h", "a"), "h", 22, "trusted"),
         (line("h", "a"), "H", 22, "trusted"),
         (line("h", "b"), "h", 22, "changed"),
@@ -53,7 +52,7 @@ def hashed(name: str) -> str:
         ("", "h", 22, "unknown"),
         ("# only a comment\n\n", "h", 22, "unknown"),
         ("\ufeff" + line("h", "a") + "\r\n", "h", 22, "trusted"),
-    ],
+    ),
 )
 def test_verdicts(text: str, host: str, port: int, reason: str) -> None:
     """A key ``a`` against the store."""
@@ -66,12 +65,12 @@ def test_verdicts(text: str, host: str, port: int, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("marker", "seed", "reason"),
-    [
+    (
         ("@cert-authority", "a", "trusted"),
         ("@cert-authority", "b", "changed"),
         ("", "a", "unknown"),
         ("@revoked", "a", "revoked"),
-    ],
+    ),
 )
 def test_authorities(marker: str, seed: str, reason: str) -> None:
     """Only a line marked as authority signs hosts."""
@@ -80,7 +79,8 @@ def test_authorities(marker: str, seed: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["garbage", "h ssh-ed25519", "h ssh-ed25519 !!!", "@odd h ssh-ed25519 AAAA", "h ssh-rsa AAAA"]
+    "bad",
+    ("garbage", "h ssh-ed25519", "h ssh-ed25519 !!!", "@odd h ssh-ed25519 AAAA", "h ssh-rsa AAAA"),
 )
 def test_a_malformed_line_is_skipped_and_numbered(bad: str) -> None:
     """The rest of the file still counts, as with OpenSSH."""
@@ -92,6 +92,10 @@ def test_a_malformed_line_is_skipped_and_numbered(bad: str) -> None:
 def test_pinned_types_are_asked_for() -> None:
     """A server with several keys is to show the pinned one."""
     pins, _ = _hostkeys.parse(
-        line("h", "a") + "\n" + line("h", "r", "ssh-rsa") + "\n" + line("x", "y", "ecdsa-sha2-nistp256")
+        line("h", "a")
+        + "\n"
+        + line("h", "r", "ssh-rsa")
+        + "\n"
+        + line("x", "y", "ecdsa-sha2-nistp256")
     )
     assert _hostkeys.preferred_kinds(pins, "h", 22) == ("ssh-ed25519", "ssh-rsa")

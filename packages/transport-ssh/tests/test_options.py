@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-
 from transport_core import ConfigurationError, build, names
 from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 
@@ -16,7 +15,7 @@ GOOD = SSHOptions(
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [
+    (
         ("host", ""),
         ("host", "-oProxyCommand=x"),
         ("host", "a b"),
@@ -41,7 +40,7 @@ GOOD = SSHOptions(
         ("logins_per_minute", 0),
         ("kill_grace", "2"),
         ("via", ("h",)),
-    ],
+    ),
 )
 def test_an_impossible_option_is_a_configuration_error(option: str, value: object) -> None:
     """The text names the option."""
@@ -51,14 +50,16 @@ def test_an_impossible_option_is_a_configuration_error(option: str, value: objec
 
 def test_sources_are_exactly_one() -> None:
     """Neither none nor two."""
-    for bad in (lambda: PrivateKey(), lambda: PrivateKey("a", b"b"), lambda: KnownHosts()):
+    for bad in (PrivateKey, lambda: PrivateKey("a", b"b"), KnownHosts):
         with pytest.raises(ConfigurationError):
             bad()
 
 
 def test_no_secret_is_in_a_repr() -> None:
     """Key material and pins are not shown."""
-    options = dataclasses.replace(GOOD, auth=PrivateKey(data=b"CANARY", passphrase=lambda: "CANARY"))
+    options = dataclasses.replace(
+        GOOD, auth=PrivateKey(data=b"CANARY", passphrase=lambda: "CANARY")
+    )
     assert "CANARY" not in repr(options) + repr(SSHTransport(options))
 
 
@@ -87,4 +88,4 @@ def test_it_is_found_and_built_by_name() -> None:
 def test_importing_does_not_import_asyncssh() -> None:
     """Listing transports must not cost 0.2 s."""
     code = "import sys, transport_ssh; sys.exit('asyncssh' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,7 +1,6 @@
 """The queue of sessions and the back-off, by table; no network."""
 
 import pytest
-
 from transport_ssh._backoff import Backoff
 from transport_ssh._sessions import Sessions
 
@@ -79,7 +78,7 @@ def test_many_grants_raise_the_limit_up_to_the_ceiling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "delay"), [(0, 0.0), (1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (50, 30.0)]
+    ("failures", "delay"), ((0, 0.0), (1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (50, 30.0))
 )
 def test_delays_double_up_to_half_a_minute(failures: int, delay: float) -> None:
     """With full jitter value 1."""

@@ -7,7 +7,6 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from transport_ssh import _wire
 
 TOKEN = b"@t0k3n"
@@ -40,7 +39,7 @@ SHELLS = [name for name in ("dash", "bash", "busybox", "zsh", "fish", "tcsh") if
 def execute(plan: _wire.Plan, shell: str = "sh", **options: object) -> tuple[int, bytes, bytes]:
     """Do what sshd does: give the command to a login shell."""
     argv = [b"sh", b"-c", plan.command] if shell == "busybox" else [shell, "-c", plan.command]
-    done = subprocess.run(  # noqa: S603 - the command under test
+    done = subprocess.run(
         argv,
         executable=shutil.which(shell),
         input=plan.header + b"STDIN",
@@ -69,7 +68,7 @@ def test_any_bytes_arrive(words: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"it's", b"a\nb\\", b"$X", b"\xff", b" lead", b"x" * 50_000]
+    "value", (b"", b"it's", b"a\nb\\", b"$X", b"\xff", b" lead", b"x" * 50_000)
 )
 def test_env_arrives_and_is_in_no_argument(value: bytes) -> None:
     """Values travel by stdin, never in the command."""
@@ -78,7 +77,9 @@ def test_env_arrives_and_is_in_no_argument(value: bytes) -> None:
     assert execute(plan)[1] == value + b"STDIN"
 
 
-@pytest.mark.parametrize("name", ["IFS", "OPTIND", "UID", "PATH", "PWD", "_", "RANDOM", "PS1", "HOME"])
+@pytest.mark.parametrize(
+    "name", ("IFS", "OPTIND", "UID", "PATH", "PWD", "_", "RANDOM", "PS1", "HOME")
+)
 def test_env_names_that_shells_treat_specially(name: str) -> None:
     """Whatever sh does with a name by itself, the program gets the value."""
     value = b"/usr/bin:/bin" if name == "PATH" else b"7"
@@ -97,16 +98,16 @@ def test_cwd_is_entered_before_the_program(tmp_path: object) -> None:
 
 @pytest.mark.parametrize(
     ("argv", "cwd", "reason"),
-    [
+    (
         ([b"no-such-program"], None, "not found"),
         ([b"/etc/passwd"], None, "not executable"),
         ([b"true"], b"/no/such/dir", "cwd"),
         ([b"sh", b"-c", b"exit 127"], None, None),
         ([b"sh", b"-c", b"exit 126"], None, None),
         ([b"sh", b"-c", b"exit 96"], None, None),
-    ],
+    ),
 )
-@pytest.mark.parametrize("env", [{}, {"A": b"1"}])
+@pytest.mark.parametrize("env", ({}, {"A": b"1"}))
 def test_not_started_is_told_from_a_programs_own_code(
     argv: list[bytes], cwd: bytes | None, reason: str | None, env: dict[str, bytes]
 ) -> None:
@@ -146,14 +147,14 @@ def test_endless_noise_is_not_kept() -> None:
 def test_the_stop_script_ends_a_group_and_says_so() -> None:
     """Also a member that ignores TERM; zombies do not count."""
     child = subprocess.Popen(
-        ["sh", "-c", "trap '' TERM; echo up; sleep 1000 & wait; sleep 1000"],  # noqa: S607
+        ["sh", "-c", "trap '' TERM; echo up; sleep 1000 & wait; sleep 1000"],
         start_new_session=True,
         stdout=subprocess.PIPE,
     )
     assert child.stdout is not None
     child.stdout.readline()
     script = _wire.stop_script(child.pid, 0.1)
-    done = subprocess.run(["sh", "-c", script], capture_output=True, check=False, timeout=20)  # noqa: S603, S607
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=False, timeout=20)
     assert done.stdout == b"gone\n"
     assert child.wait(5) == -9
     child.stdout.close()

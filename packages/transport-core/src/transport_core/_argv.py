@@ -14,6 +14,7 @@ from typing import TypeAlias
 Word: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 PathArg: TypeAlias = Word
 
+_ALL_MODE_BITS = 0o7777
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -103,7 +104,7 @@ def check_mode(mode: int | None) -> int | None:
         return None
     if isinstance(mode, bool) or not isinstance(mode, int):
         raise TypeError(f"mode must be an int such as 0o644, not {type(mode).__name__}")
-    if not 0 <= mode <= 0o7777:
+    if not 0 <= mode <= _ALL_MODE_BITS:
         raise ValueError(f"mode {mode:#o} is outside 0 to 0o7777")
     return mode
 

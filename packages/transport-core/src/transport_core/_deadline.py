@@ -28,9 +28,7 @@ class Deadline:
 
     __slots__ = ("_at", "_clock", "_started", "timeout")
 
-    def __init__(
-        self, timeout: float | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, timeout: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the deadline now; ``timeout`` in seconds as for ``check_timeout``."""
         self.timeout = check_timeout(timeout)
         self._clock = clock

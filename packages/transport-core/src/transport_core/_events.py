@@ -87,13 +87,15 @@ class CommandStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandFinished(Event):
-    """A command ended."""
+    """A command ended, or its call failed; each CommandStarted is followed by one."""
 
     command: str
-    exit_status: int | None
-    exit_signal: str | None
+    exit_status: int | None = None
+    exit_signal: str | None = None
     duration: float
     """Seconds."""
+    error: str | None = None
+    """The name of the exception that the call raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from ._errors import SizeMismatchError, UnsafePathError
 from ._names import check_link, check_member, temp_name
@@ -45,7 +45,7 @@ class Landing:
             os.close(self._root)
             self._root = -1
 
-    def __enter__(self) -> Landing:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -121,9 +121,7 @@ class Landing:
             try:
                 with file:
                     yield file
-                    written = os.fstat(file.fileno()).st_size
-                    if size is not None and written != size:
-                        raise SizeMismatchError(f"{written} bytes came where {size} were announced")
+                    _check_size(file, size)
                     os.fchmod(file.fileno(), mode)
                 self._publish(fd, temp, name)
             except BaseException:
@@ -189,3 +187,7 @@ def _refuse_directory(fd: int, name: bytes) -> None:
         raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination", name)
 
 
+def _check_size(file: BinaryIO, announced: int | None) -> None:
+    written = os.fstat(file.fileno()).st_size
+    if announced is not None and written != announced:
+        raise SizeMismatchError(f"{written} bytes came where {announced} were announced")

@@ -1,10 +1,10 @@
-"""The Transport protocol: its docstrings are the contract, in short; docs/contract.md has it whole."""
+"""The Transport protocol: its docstrings are the contract in short; docs/ has it whole."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from ._argv import PathArg, Word
 from ._capabilities import Capability
@@ -37,7 +37,7 @@ class Transport(Protocol):
         """What it can do."""
         ...
 
-    async def __aenter__(self) -> Transport:
+    async def __aenter__(self) -> Self:
         """Open.
 
         Raises:
@@ -58,7 +58,10 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close, bounded in time; twice is silent. Calls in flight fail with TransportClosedError."""
+        """Close, bounded in time; twice is silent.
+
+        Calls in flight fail with TransportClosedError, and their remote processes are stopped.
+        """
         ...
 
     async def run(
@@ -143,10 +146,7 @@ class Transport(Protocol):
     ) -> TransferResult:
         """Copy a remote file or tree to exactly the name ``local``.
 
-        Arguments and errors are as in ``put``, and:
-
-        Args:
-            max_bytes: Content in all; more raises TransferLimitError while reading.
-            max_files: Entries in all; more raises TransferLimitError while listing.
+        Arguments and errors are as in ``put``. ``max_bytes`` limits the content and ``max_files``
+        the entries, directories and links included; more raises TransferLimitError while reading.
         """
         ...

@@ -25,7 +25,7 @@ async def finish(work: Awaitable[T]) -> T:
             if task.cancelled():
                 raise
             cancelled = error
-        except BaseException:  # noqa: S110 - raised below, by result()
+        except BaseException:  # noqa: BLE001, S110 - raised below, by result()
             pass
     if cancelled is not None:
         if not task.cancelled():

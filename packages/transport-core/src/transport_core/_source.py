@@ -95,5 +95,3 @@ def require_kind(kind: str | None, *, is_tree: bool) -> None:
         raise IsADirectoryTransferError("the source is a directory, a file was insisted on")
     if kind == "tree" and not is_tree:
         raise NotADirectoryTransferError("the source is a file, a tree was insisted on")
-
-

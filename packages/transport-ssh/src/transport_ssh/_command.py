@@ -9,7 +9,6 @@ import asyncio
 from dataclasses import dataclass, field
 
 import asyncssh
-
 from transport_core import DEFAULT_OUTPUT_LIMIT, CommandResult, Stdin
 from transport_core.authoring import BoundedOutput, Deadline, stdin_chunks
 
@@ -53,6 +52,8 @@ class Command(asyncssh.SSHClientSession[bytes]):
         self.stopped: bool | None = None
         """Whether its end was confirmed, once it was asked to stop."""
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # If the call is cancelled first, nobody else fetches a failure of its stdin.
+        self.over.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._eof = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -86,7 +87,7 @@ class Command(asyncssh.SSHClientSession[bytes]):
         """The command exited."""
         self.status = status
 
-    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:  # noqa: FBT001 - asyncssh's signature
+    def exit_signal_received(self, signal: str, *_: object) -> None:
         """A signal ended the command."""
         self.signal = signal
 

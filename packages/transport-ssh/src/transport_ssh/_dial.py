@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
-
 from transport_core import Authenticated, ConfigurationError, Connected, EventSink, Warned
 from transport_core.authoring import emit
 
@@ -84,9 +83,7 @@ class _Client(asyncssh.SSHClient):
         self.verdict = _hostkeys.judge(self._pins, self._name, self._port, key.public_data)
         return self.verdict.trusted
 
-    def validate_host_ca_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
-    ) -> bool:
+    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Decide on the signer of a host certificate."""
         self.verdict = _hostkeys.judge_authority(
             self._pins, self._name, self._port, key.public_data
@@ -187,7 +184,7 @@ def _connection_options(
         agent_forwarding=False,
         password=None,
         preferred_auth=["publickey"],
-        known_hosts=lambda host, addr, port: ([], [], []),
+        known_hosts=([], [], []),
         server_host_key_algs=client.host_key_algs,
         encryption_algs=_CIPHERS,
         compression_algs=["none"],

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import BinaryIO
 
 import asyncssh
-
 from transport_core import (
     CommandResult,
     ConnectionLostError,
@@ -133,7 +132,7 @@ class Engine:
 
 def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes]) -> BinaryIO:
     try:
-        return open(path, "rb")  # noqa: SIM115 - the caller's stack closes it
+        return open(path, "rb")
     except OSError as error:
         failure = transfer_error(error, local=path)
         failure.delivery = Delivery.NOT_SENT

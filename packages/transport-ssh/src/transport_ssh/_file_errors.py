@@ -11,7 +11,6 @@ import errno
 import stat
 
 import asyncssh
-
 from transport_core import TransferError, TransportError
 from transport_core.authoring import escape, transfer_error
 

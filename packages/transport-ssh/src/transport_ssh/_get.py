@@ -6,8 +6,13 @@ import stat
 from collections.abc import AsyncIterator
 
 import asyncssh
-
-from transport_core import SizeMismatchError, Symlinks, TransferError, TransferResult, UnsafePathError
+from transport_core import (
+    SizeMismatchError,
+    Symlinks,
+    TransferError,
+    TransferResult,
+    UnsafePathError,
+)
 from transport_core.authoring import (
     Entry,
     EntryKind,
@@ -70,8 +75,10 @@ class _Get:
         self._tally = tally
 
     def _remote(self, path: tuple[bytes, ...]) -> bytes:
-        return b"/".join((self._transfer.remote.rstrip(b"/") or b"", *path)) if path else (
-            self._transfer.remote
+        return (
+            b"/".join((self._transfer.remote.rstrip(b"/") or b"", *path))
+            if path
+            else (self._transfer.remote)
         )
 
     async def below(self, entry: Entry) -> AsyncIterator[Entry]:

@@ -12,6 +12,10 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+_SSH_PORT = 22
+# Patterns, type, key; a comment may follow.
+_WORDS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -61,7 +65,7 @@ def parse(text: str) -> tuple[tuple[Pin, ...], tuple[int, ...]]:
 
 def _parse_line(words: list[str]) -> Pin | None:
     marker = words.pop(0) if words[0].startswith("@") else ""
-    if marker not in ("", "@revoked", "@cert-authority") or len(words) < 3:
+    if marker not in ("", "@revoked", "@cert-authority") or len(words) < _WORDS:
         return None
     try:
         blob = base64.b64decode(words[2], validate=True)
@@ -76,7 +80,7 @@ def _parse_line(words: list[str]) -> Pin | None:
 
 def lookup(pins: tuple[Pin, ...], host: str, port: int) -> tuple[Pin, ...]:
     """Return the pins whose patterns match a host."""
-    name = host.lower() if port == 22 else f"[{host.lower()}]:{port}"
+    name = host.lower() if port == _SSH_PORT else f"[{host.lower()}]:{port}"
     return tuple(pin for pin in pins if _matches(pin.patterns, name))
 
 

@@ -1,4 +1,4 @@
-"""Reads the configured private key; refuses one that others can read (S7). Blocking: off the loop."""
+"""Reads the configured private key, and refuses one that others can read. Blocking."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 import asyncssh
-
 from transport_core import ConfigurationError
 
 from ._options import PrivateKey

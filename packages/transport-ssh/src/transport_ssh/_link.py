@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import asyncssh
-
 from transport_core import (
     ConnectionLost,
     Delivery,
@@ -56,6 +55,7 @@ class Link:
         self._backoff = Backoff(options.logins_per_minute, time.monotonic, random.random)
         self._dialled: Dialled | None = None
         self._dialling: asyncio.Task[Dialled] | None = None
+        self._dial_count = 0
         self._closed = False
 
     @property
@@ -94,8 +94,11 @@ class Link:
             )
             await asyncio.sleep(delay)
         self._backoff.attempted()
+        mine = self._dial_count = self._dial_count + 1
         try:
-            dialled = await dial(self._options, self.name, self._sink, self._lost)
+            dialled = await dial(
+                self._options, self.name, self._sink, lambda reason: self._lost(mine, reason)
+            )
         except BaseException:
             self._backoff.failed()
             raise
@@ -103,11 +106,11 @@ class Link:
         self._dialled = dialled
         return dialled
 
-    def _lost(self, reason: Exception | None) -> None:
+    def _lost(self, dial_count: int, reason: Exception | None) -> None:
         """A hop ended: so do all, and the next call dials anew."""
+        if dial_count != self._dial_count or self._dialled is None:
+            return  # late news of an older connection must not end the new one
         dialled, self._dialled = self._dialled, None
-        if dialled is None:
-            return
         dialled.abort()
         if not self._closed:
             why = str(reason) if reason else "closed by the other side"
@@ -129,9 +132,7 @@ class Link:
                     self._sessions.give_back()
                 raise
         try:
-            emit(
-                SessionGranted(transport=self.name, waited=time.monotonic() - started), self._sink
-            )
+            emit(SessionGranted(transport=self.name, waited=time.monotonic() - started), self._sink)
             yield
         finally:
             self._sessions.give_back()

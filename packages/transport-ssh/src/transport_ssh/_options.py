@@ -15,6 +15,9 @@ from typing import Any
 from transport_core import ConfigurationError
 from transport_core.authoring import check_options, check_timeout
 
+_LAST_PORT = 65535
+# A host name has at most 253 characters (RFC 1035), and no user name is longer.
+_LONGEST_NAME = 255
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -72,10 +75,11 @@ class Hop:
     """Look the key up under this name in place of ``host``."""
     connect_timeout: float = 30.0
     """Seconds for this hop: TCP, key exchange and login."""
-    keepalive_interval: float = 10.0
+    keepalive_interval: float = 7.5
     """Seconds without traffic until the peer is asked whether it lives."""
     keepalive_count: int = 3
-    """Unanswered questions after which the connection counts as lost."""
+    """Unanswered questions that are waited for; a dead peer is noticed after
+    ``keepalive_interval * (keepalive_count + 1)`` seconds, 30 by default."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without I/O.
@@ -87,7 +91,7 @@ class Hop:
             _check_name(what, value)
         if isinstance(self.port, bool) or not isinstance(self.port, int):
             raise ConfigurationError(f"port must be an int, not {type(self.port).__name__}")
-        if not 1 <= self.port <= 65535:
+        if not 1 <= self.port <= _LAST_PORT:
             raise ConfigurationError(f"port must be 1 to 65535, and is {self.port}")
         for what, kind in (("auth", PrivateKey), ("known_hosts", KnownHosts)):
             if not isinstance(getattr(self, what), kind):
@@ -179,7 +183,7 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
 def _check_name(what: str, value: object) -> None:
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{what} must be a non-empty str")
-    if value.startswith("-") or _UNSAFE.search(value) or len(value) > 255:
+    if value.startswith("-") or _UNSAFE.search(value) or len(value) > _LONGEST_NAME:
         raise ConfigurationError(
             f"{what} must not begin with '-', hold spaces or control characters, "
             "or be longer than 255 characters"
@@ -192,7 +196,8 @@ def _check_name(what: str, value: object) -> None:
 
 def _check_seconds(what: str, value: float) -> None:
     try:
-        if check_timeout(value, what) is None:
-            raise ValueError(f"{what} must be finite")
+        seconds = check_timeout(value, what)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
+    if seconds is None:
+        raise ConfigurationError(f"{what} must be a finite number of seconds")

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 
 import asyncssh
-
 from transport_core import TransportError
 from transport_core.authoring import finish
 

@@ -11,7 +11,6 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, BinaryIO
 
 import asyncssh
-
 from transport_core import AlreadyExistsError, SizeMismatchError, TransferResult
 from transport_core.authoring import (
     Entry,
@@ -42,9 +41,7 @@ async def put(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult
         putting.tally.listed(entry.size)
     await putting.prepare(is_tree=is_tree)
     await putting.directories([e for e in entries if e.kind is EntryKind.DIRECTORY])
-    await _all(
-        putting.member(entry) for entry in entries if entry.kind is not EntryKind.DIRECTORY
-    )
+    await _all(putting.member(entry) for entry in entries if entry.kind is not EntryKind.DIRECTORY)
     await putting.finish_directories()
     return putting.tally.result()
 
@@ -161,7 +158,7 @@ class _Put:
     async def _write(self, entry: Entry, temp: bytes) -> None:
         local = os.path.join(self._transfer.local, *entry.path)
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
-        async with entered(open(local, "rb", buffering=0)) as source:
+        async with entered(_Reading(local)) as source:
             # Readable to nobody else until it has its mode (FILE-3).
             private = asyncssh.SFTPAttrs(permissions=0o600)
             async with self._client.open(temp, flags, private, encoding=None) as file:
@@ -172,9 +169,7 @@ class _Put:
         if attrs.size != entry.size:
             raise SizeMismatchError(f"{attrs.size} bytes stand there, {entry.size} were sent")
 
-    async def _copy(
-        self, source: BinaryIO, file: asyncssh.SFTPClientFile, size: int
-    ) -> None:
+    async def _copy(self, source: BinaryIO, file: asyncssh.SFTPClientFile, size: int) -> None:
         done = 0
         while chunk := await off_loop(source.read, _CHUNK):
             done += len(chunk)
@@ -206,3 +201,15 @@ class _Put:
                 await self._client.remove(temp)
 
 
+class _Reading(contextlib.AbstractContextManager[BinaryIO]):
+    """Opens a file where it is entered: in a thread."""
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+
+    def __enter__(self) -> BinaryIO:
+        self._file = open(self._path, "rb", buffering=0)
+        return self._file
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()

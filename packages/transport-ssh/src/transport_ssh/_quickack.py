@@ -48,7 +48,7 @@ async def connect(host: str, port: int) -> socket.socket:
     failed: OSError | None = None
     for family, kind, _, _, address in infos:
         sock = QuickAckSocket(family, kind, socket.IPPROTO_TCP)
-        sock.setblocking(False)
+        sock.settimeout(0)
         try:
             await loop.sock_connect(sock, address)
         except BaseException as error:

@@ -104,5 +104,3 @@ def timeout_error(command: Command, name: str) -> CommandTimeoutError:
 
 def _unconfirmed(command: Command) -> str:
     return "" if command.stopped is not False else "; its end is not confirmed, it may still run"
-
-

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import asyncssh
-
 from transport_core import Delivery, UnsupportedOperationError
 from transport_core.authoring import finish
 
@@ -56,9 +55,8 @@ class SharedSFTP:
                 self._give_up_if_idle()
 
     async def _ready(self) -> asyncssh.SFTPClient:
-        if self._client is not None and self._connection is not None:
-            if not self._connection.is_closed():
-                return self._client
+        if self._client is not None and self._connection and not self._connection.is_closed():
+            return self._client
         await finish(self._drop())
         async with contextlib.AsyncExitStack() as opened:
             await opened.enter_async_context(self._link.turn())
@@ -71,7 +69,16 @@ class SharedSFTP:
     async def _open(self) -> asyncssh.SFTPClient:
         async def opening(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
             self._connection = connection
-            return await connection.start_sftp_client(path_encoding=None)
+            starting = asyncio.ensure_future(connection.start_sftp_client(path_encoding=None))
+            try:
+                return await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # Half-open it would keep a session of the server's: let it open, then leave it.
+                await finish(asyncio.wait({starting}, timeout=_CLOSE_SECONDS))
+                if starting.done() and starting.exception() is None:
+                    starting.result().exit()
+                starting.cancel()
+                raise
 
         try:
             # Opening SFTP changes nothing on the server, so it may be repeated freely.

@@ -7,7 +7,6 @@ import os
 import socket
 
 import asyncssh
-
 from transport_core import (
     AuthenticationError,
     ConnectionLostError,
@@ -80,7 +79,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _host_key_error(verdict: Verdict, hop: Hop, where: str) -> HostKeyError:
-    host = hop.host if hop.port == 22 else f"[{hop.host}]:{hop.port}"
+    host = f"[{hop.host}]:{hop.port}"
     expected = ", ".join(verdict.expected) or "none"
     return HostKeyError(
         _HOST_KEY_TEXT[verdict.reason].format(host=host)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -169,22 +169,33 @@ class SSHTransport:
         deadline = Deadline(timeout)
         with self._calls.track():
             engine = self._open_engine()
-            what = short_argv(words)
-            emit(CommandStarted(transport=self.name, command=what), self._sink)
-            result = await engine.run(
-                words, _wire.plan(words, values, where), stdin, deadline, output_limit
-            )
-        emit(
-            CommandFinished(
-                transport=self.name,
-                command=what,
-                exit_status=result.exit_status,
-                exit_signal=result.exit_signal,
-                duration=result.duration,
-            ),
-            self._sink,
-        )
+            plan = _wire.plan(words, values, where)
+            with self._told(short_argv(words), deadline) as ended:
+                result = await engine.run(words, plan, stdin, deadline, output_limit)
+                ended.append(result)
         return self._checked(result) if check else result
+
+    @contextlib.contextmanager
+    def _told(self, command: str, deadline: Deadline) -> Iterator[list[CommandResult]]:
+        """Emit the events around one command; its result is put into the list."""
+        emit(CommandStarted(transport=self.name, command=command), self._sink)
+        ended: list[CommandResult] = []
+        error: str | None = None
+        try:
+            yield ended
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            finished = CommandFinished(
+                transport=self.name,
+                command=command,
+                exit_status=ended[0].exit_status if ended else None,
+                exit_signal=ended[0].exit_signal if ended else None,
+                duration=deadline.elapsed,
+                error=error,
+            )
+            emit(finished, self._sink)
 
     def _checked(self, result: CommandResult) -> CommandResult:
         try:

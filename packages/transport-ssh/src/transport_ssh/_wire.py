@@ -1,4 +1,4 @@
-"""The command form: argv, env and cwd -> bytes to send; what came back -> the command's own; pure.
+r"""The command form: argv, env and cwd -> bytes to send; what came back -> the command's own; pure.
 
 Only POSIX ``sh`` is needed on the other side, no Python and no helper (RUN-4). The login shell
 sees one word list that means the same in bash, dash, zsh, tcsh, fish and busybox sh; everything
@@ -6,8 +6,8 @@ else is read by ``/bin/sh``. Must not know asyncssh.
 
 Three forms, by what is sent (measured facts are in docs/decisions/0003):
 
-* plain: all words printable ASCII without ``' ! \\``, as arguments of ``sh -c``;
-* octal: anything else, the script as ``\\ooo`` in a ``printf``;
+* plain: all words printable ASCII without ``' ! \``, as arguments of ``sh -c``;
+* octal: anything else, the script as ``\ooo`` in a ``printf``;
 * by stdin: env values (a process list must not show them, RUN-9) and what is too long for a
   command line, as one header line that ``sh`` reads before the program's own stdin.
 
@@ -26,6 +26,9 @@ from dataclasses import dataclass
 # Longer text makes the kernel refuse one word of 131,072 bytes (Linux, MAX_ARG_STRLEN), and
 # 262,144 make sshd drop the whole connection (measured on OpenSSH 9.2).
 _COMMAND_LIMIT = 100_000
+
+# Exit status of our own script where the working directory is missing; its marker proves it.
+_NO_DIRECTORY = 96
 
 _PLAIN = re.compile(rb"[ -~]*\Z")
 _UNPLAIN = re.compile(rb"['!\\]")
@@ -87,7 +90,8 @@ def _traps(mark: bytes) -> bytes:
 
 def _enter(mark: bytes, where: bytes) -> bytes:
     # CDPATH would make cd print, and go elsewhere.
-    return b"CDPATH= cd -- " + where + b"||{ trap - 0;echo " + mark + b":c >&2;exit 96;};"
+    missing = b"{ trap - 0;echo " + mark + b":c >&2;exit %d;}" % _NO_DIRECTORY
+    return b"CDPATH= cd -- " + where + b"||" + missing + b";"
 
 
 def _exec(mark: bytes, words: bytes) -> bytes:
@@ -135,11 +139,11 @@ def _quote(word: bytes) -> bytes:
 def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes:
     script = _script(mark, argv, {}, cwd)
     text = b"".join(bytes((c,)) if c in _OCTAL_SAFE else b"\\%03o" % c for c in script)
-    return b"exec /bin/sh -c '" + _begin(mark) + b'eval "$(printf "' + text + b"\")\"'"
+    return b"exec /bin/sh -c '" + _begin(mark) + b'eval "$(printf "' + text + b'")"\''
 
 
 def _by_stdin(mark: bytes) -> bytes:
-    return b"exec /bin/sh -c '" + _begin(mark) + b"IFS= read -r _h&&eval \"$_h\"'"
+    return b"exec /bin/sh -c '" + _begin(mark) + b'IFS= read -r _h&&eval "$_h"\''
 
 
 def _one_line(script: bytes) -> bytes:
@@ -207,7 +211,7 @@ class NotStarted:
 
 def read_failure(token: bytes, stderr: bytes, status: int | None) -> NotStarted | None:
     """Return why the program was not started, from the end of its stderr; None if it was."""
-    if status == 96 and stderr.endswith(token + b":c\n"):
+    if status == _NO_DIRECTORY and stderr.endswith(token + b":c\n"):
         return NotStarted("cwd")
     found = re.search(re.escape(token) + rb":x (\d+)\n\Z", stderr[-256:])
     if found is None:
@@ -229,11 +233,15 @@ def stop_script(pgid: int, grace: float) -> bytes:
         b"[ -r /proc/self/stat ]||return 0;"
         b"for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"
         b"set -- ${l##*)};"
-        b'[ "$3" = %d ]||continue;[ "$1" = Z ]||return 0;done;return 1;};' % pgid
+        b'[ "$3" = %d ]||continue;[ "$1" = Z ]||return 0;done;return 1;};'
+        % pgid
         + b"z(){ if sleep 0.05 2>/dev/null;then i=$((i+1));else sleep 1;i=$((i+20));fi;};"
         b"kill -s TERM " + group + b" 2>/dev/null;i=0;"
-        b"while a&&[ $i -lt %d ];do z;done;" % turns
-        + b"kill -s KILL " + group + b" 2>/dev/null;i=0;"
+        b"while a&&[ $i -lt %d ];do z;done;"
+        % turns
+        + b"kill -s KILL "
+        + group
+        + b" 2>/dev/null;i=0;"
         b"while a;do [ $i -lt 40 ]||exit 1;z;done;echo gone"
     )
     return b"exec /bin/sh -c '" + body + b"'"

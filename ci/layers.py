@@ -1,0 +1,112 @@
+"""Checks what no linter knows: file sizes, changelogs, arrows in the text, clauses in the docs.
+
+Prints one line per finding, and exits with 1 if there is one. import-linter checks the imports.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+CEILINGS = {"noxfile.py": 250}
+CEILING = 400
+SUITE = Path("testbed/src/transport_testbed/conformance")
+CONTRACT = Path("docs/contract.md")
+CLAUSE = re.compile(r"[A-Z]+-[0-9]{2}")
+ANCHOR = re.compile(r"^\(([A-Z]+-[0-9]{2})\)=$", re.MULTILINE)
+UNTESTED = re.compile(r"^\| \[?([A-Z]+-[0-9]{2})", re.MULTILINE)
+
+
+def projects() -> list[Path]:
+    """Return the folders of all distributions."""
+    return [path.parent for path in sorted(Path().glob("packages/*/pyproject.toml"))] + [
+        Path("testbed")
+    ]
+
+
+def sizes() -> Iterator[str]:
+    """Yield the files that are too long."""
+    sources = [Path("noxfile.py"), *Path("ci").glob("*.py")]
+    sources += [path for folder in projects() for path in folder.rglob("*.py")]
+    for path in sorted(sources):
+        ceiling = CEILINGS.get(str(path), CEILING)
+        lines = len(path.read_text().splitlines())
+        if lines > ceiling:
+            yield f"{path}: {lines} lines, ceiling {ceiling}"
+
+
+def papers() -> Iterator[str]:
+    """Yield what a distribution lacks to be published."""
+    licence = Path("LICENSE").read_text()
+    for folder in projects():
+        for name in ("README.md", "CHANGELOG.md", "LICENSE"):
+            if not (folder / name).exists():
+                yield f"{folder}: no {name}"
+        own = folder / "LICENSE"
+        if own.exists() and own.read_text() != licence:
+            yield f"{own}: differs from LICENSE"
+        version = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["version"]
+        changes = folder / "CHANGELOG.md"
+        if changes.exists() and f"\n## {version}" not in changes.read_text():
+            yield f"{changes}: nothing about {version}, the version in pyproject.toml"
+
+
+def arrows() -> Iterator[str]:
+    """Yield the contracts of import-linter that ARCHITECTURE.md does not state."""
+    text = Path("ARCHITECTURE.md").read_text()
+    config = tomllib.loads(Path("pyproject.toml").read_text())
+    for contract in config["tool"]["importlinter"]["contracts"]:
+        if contract["name"] not in text:
+            yield f"ARCHITECTURE.md: does not state {contract['name']!r}"
+
+
+def tested() -> set[str]:
+    """Return the clauses that the suite's tests name in their decorators."""
+    found: set[str] = set()
+    for path in SUITE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "clause":
+                continue
+            found |= {
+                word.value
+                for word in node.args
+                if isinstance(word, ast.Constant) and isinstance(word.value, str)
+            }
+    return found
+
+
+def clauses() -> Iterator[str]:
+    """Yield where the published contract and the suite differ."""
+    text = CONTRACT.read_text()
+    body, _, rest = text.partition("## Not tested by the suite")
+    untested = set(UNTESTED.findall(rest.partition("\n## ")[0]))
+    published = ANCHOR.findall(body)
+    for clause in sorted({one for one in published if published.count(one) > 1}):
+        yield f"{CONTRACT}: {clause} stands twice"
+    known = tested()
+    for clause in sorted(known - set(published)):
+        yield f"{CONTRACT}: the suite tests {clause}, which is not published"
+    for clause in sorted(set(published) - known - untested):
+        yield f"{CONTRACT}: {clause} has no test, and is not listed as untested"
+    for clause in sorted(untested & known):
+        yield f"{CONTRACT}: {clause} is listed as untested, and has a test"
+    for clause in sorted(untested - set(published)):
+        yield f"{CONTRACT}: {clause} is listed as untested, and is no clause"
+
+
+def main() -> int:
+    """Run all checks."""
+    findings = [*sizes(), *papers(), *arrows(), *clauses()]
+    for finding in findings:
+        print(finding)
+    published = len(ANCHOR.findall(CONTRACT.read_text()))
+    print(f"layers: {len(findings)} findings; {published} clauses, {len(tested())} with tests")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
