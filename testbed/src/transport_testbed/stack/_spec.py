@@ -1,0 +1,109 @@
+"""What to bring up and what came up: frozen values that survive a round trip through JSON.
+
+Knows nothing of how a provider works: it must not import one, nor open a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+SHELLS = ("bash", "dash", "zsh", "tcsh", "fish", "busybox")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackSpec:
+    """The parts that are wanted."""
+
+    shells: tuple[str, ...] = SHELLS
+    slurm: bool = True
+    jump: bool = True
+    nodes: int = 2
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        facts = json.loads(text)
+        return cls(**{**facts, "shells": tuple(facts["shells"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One account on one sshd, and everything a client must know to log in to it."""
+
+    name: str
+    host: str
+    port: int
+    user: str
+    #: known_hosts text that pins exactly this endpoint.
+    known_hosts: str
+    #: Path of the private key, readable by the user who runs the tests.
+    identity: str
+    login_shell: str
+    #: Home directory, on the file system of the runner.
+    home: str
+    #: Name of the sshd, as in ``Stack.logs["sshd-<server>"]``.
+    server: str
+    #: The hop before this one; None means that the client reaches it directly.
+    via: Endpoint | None = None
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """Rebuild from the mapping that ``asdict`` makes."""
+        via = facts["via"]
+        return cls(**{**facts, "via": None if via is None else Endpoint.from_facts(via)})
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls.from_facts(json.loads(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A stack that is up."""
+
+    provider: str
+    #: Random name of this run, carried by every process of it.
+    token: str
+    #: Directory of this run; gone once the stack is stopped.
+    root: str
+    #: The uid that ssh logins run as.
+    uid: int
+    versions: Mapping[str, str]
+    endpoints: tuple[Endpoint, ...]
+    #: What a local process needs to be "within the stack": PATH, SLURM_CONF.
+    environment: Mapping[str, str]
+    logs: Mapping[str, str]
+    #: Whether the login host behind the jump host is out of the client's direct reach.
+    isolated: bool
+    why_not_isolated: str
+    #: Whether the login host behind the jump host has no Python.
+    python_free: bool
+    #: Seconds spent in each phase of the start, in order, and their "total".
+    timings: Mapping[str, float]
+    pids: Mapping[str, int]
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint called *name*; KeyError lists the names there are."""
+        for endpoint in self.endpoints:
+            if endpoint.name == name:
+                return endpoint
+        known = ", ".join(endpoint.name for endpoint in self.endpoints)
+        message = f"no endpoint {name!r} in this stack; there are: {known}"
+        raise KeyError(message)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        facts = json.loads(text)
+        endpoints = tuple(Endpoint.from_facts(each) for each in facts["endpoints"])
+        return cls(**{**facts, "endpoints": endpoints})

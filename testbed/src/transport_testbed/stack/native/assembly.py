@@ -1,0 +1,196 @@
+"""One start, step by step: configure, launch everything, wait until usable, describe.
+
+Must not know how to write any daemon's configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from transport_testbed.stack._processes import Daemon, spawn
+from transport_testbed.stack._ready import greets, until
+from transport_testbed.stack._runs import Run
+from transport_testbed.stack._spec import Endpoint, Stack, StackSpec
+from transport_testbed.stack.native import keys, namespace, shells, slurm, sshd
+from transport_testbed.stack.native.namespace import Inhabitant, Outcome
+from transport_testbed.stack.native.prefix import Prefix
+from transport_testbed.stack.native.shells import Account
+from transport_testbed.stack.native.site import Site, free_ports, login_uid
+from transport_testbed.stack.native.sshd import Server
+
+#: The login host's address, on the loopback device of its own network.
+LOGIN_HOST = "127.0.0.66"
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds per phase."""
+
+    begun: float = field(default_factory=time.perf_counter)
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def mark(self, phase: str) -> None:
+        """End a phase; the next one begins."""
+        spent = time.perf_counter() - self.begun - sum(self.phases.values())
+        self.phases[phase] = round(spent, 4)
+
+    def total(self) -> dict[str, float]:
+        return {**self.phases, "total": round(sum(self.phases.values()), 4)}
+
+
+class Assembly:
+    """The state of one start."""
+
+    def __init__(self, run: Run, prefix: Prefix, spec: StackSpec, timings: Timings) -> None:
+        self.site = Site(run=run, prefix=prefix, spec=spec, uid=login_uid())
+        self.timings = timings
+        self.people = shells.accounts(self.site)
+        nodes = spec.nodes if spec.slurm else 0
+        direct, noisy, defaults, hop, controller, *ports = free_ports(5 + nodes)
+        self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports))
+        # Opened before anything else and never closed in between: its port cannot be lost.
+        self.gate = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.outside = (
+            _server("direct", direct),
+            replace(_server("noisy", noisy), internal_sftp=True),
+            replace(_server("defaults", defaults), defaults=True),
+        )
+        self.behind = self._behind(hop) if spec.jump else ()
+        self.inhabitants: list[Inhabitant] = []
+        self.started: list[tuple[Daemon, int]] = []
+
+    def _behind(self, hop: int) -> tuple[Server, ...]:
+        login, noisy = free_ports(2, LOGIN_HOST)
+        gate = self.gate.getsockname()[:2]
+        return (
+            _server("login", login, LOGIN_HOST),
+            replace(_server("login-noisy", noisy, LOGIN_HOST), internal_sftp=True),
+            Server(name="bastion", listen=("127.0.0.1", hop), dial=gate, login="hop"),
+        )
+
+    def bring_up(self) -> Stack:
+        """Carry out every step; what was started is the run's to end if one fails."""
+        with self.gate:
+            self._configure()
+            self.timings.mark("configure")
+            self._launch()
+            self.timings.mark("launch")
+        outcome = self._settle()
+        self._await_ready(outcome)
+        self.timings.mark("ready")
+        return self._describe(outcome)
+
+    def _configure(self) -> None:
+        shells.create(self.site, self.people)
+        servers = [each.name for each in (*self.outside, *self.behind)]
+        keys.create(self.site, servers, ("user", "hop"))
+        keys.client_tools(self.site)
+        if self.site.spec.slurm:
+            slurm.configure(self.site, self.cluster)
+
+    def _launch(self) -> None:
+        """Start everything; Slurm last, because its daemons have to wait for each other."""
+        controller = self.cluster.controller if self.site.spec.slurm else None
+        for server in self.outside:
+            self._spawn(sshd.daemon(self.site, server))
+        if self.behind:
+            self.inhabitants = [
+                Inhabitant(daemon=sshd.daemon(self.site, each), answers=each.listen)
+                for each in self.behind
+            ]
+            hop = self.behind[-1].listen
+            self.namespace = namespace.launch(
+                self.site, self.gate, hop, self.inhabitants, controller
+            )
+            if controller is not None:
+                self.started.append(namespace.bridge(self.site, controller))
+        if controller is not None:
+            self.cluster_started = slurm.launch(self.site, self.cluster)
+            self.started += self.cluster_started
+
+    def _spawn(self, daemon: Daemon) -> None:
+        self.started.append((daemon, spawn(daemon)))
+
+    def _settle(self) -> Outcome:
+        """Learn whether there is a namespace; without one, its daemons start in ours."""
+        if not self.behind:
+            return Outcome(pids={}, why_not="no jump host was asked for")
+        outcome = namespace.outcome(self.site, *self.namespace, self.inhabitants)
+        if outcome.why_not:
+            self.behind = tuple(replace(each, dial=each.listen) for each in self.behind)
+            for each in self.inhabitants:
+                self._spawn(each.daemon)
+        return outcome
+
+    def _await_ready(self, outcome: Outcome) -> None:
+        servers = {each.daemon_name: each for each in (*self.outside, *self.behind)}
+        for daemon, pid in self.started:
+            if daemon.name in servers:
+                host, port = servers[daemon.name].dial
+                until(partial(greets, host, port), daemon, pid, awaiting="its banner")
+        if outcome.pids:
+            until(partial(greets, *self.behind[-1].dial), *self.namespace, awaiting="a banner")
+        if self.site.spec.slurm:
+            slurm.await_ready(self.site, self.cluster, self.cluster_started)
+
+    def _describe(self, outcome: Outcome) -> Stack:
+        site = self.site
+        pids = {**{daemon.name: pid for daemon, pid in self.started}, **outcome.pids}
+        return Stack(
+            provider="native",
+            token=site.run.token,
+            root=str(site.root),
+            uid=site.uid,
+            versions=site.prefix.versions,
+            endpoints=tuple(self._endpoints()),
+            environment=site.clients | {"PATH": local_path(site)},
+            logs={name: str(site.path("log", f"{name}.log")) for name in pids},
+            isolated=bool(outcome.pids),
+            why_not_isolated=outcome.why_not,
+            python_free=outcome.python_free,
+            timings=self.timings.total(),
+            pids=pids,
+        )
+
+    def _endpoints(self) -> Iterator[Endpoint]:
+        direct, noisy, defaults = self.outside
+        for account in self.people:
+            server, prefix = (noisy, "noisy-") if account.noisy else (direct, "")
+            yield self._endpoint(prefix + account.login_shell, server, account)
+        yield self._endpoint("defaults", defaults, self.people[0])
+        if self.behind:
+            yield from self._endpoints_behind(*self.behind)
+
+    def _endpoints_behind(self, login: Server, noisy: Server, hop: Server) -> Iterator[Endpoint]:
+        user = Account(user="hop", login_shell="none", noisy=False, home=str(self.site.root))
+        bastion = self._endpoint("bastion", hop, user)
+        yield bastion
+        for account in self.people:
+            server, prefix = (noisy, "jump-noisy-") if account.noisy else (login, "jump-")
+            yield self._endpoint(prefix + account.login_shell, server, account, via=bastion)
+
+    def _endpoint(
+        self, name: str, server: Server, account: Account, *, via: Endpoint | None = None
+    ) -> Endpoint:
+        host, port = server.dial
+        return Endpoint(
+            name=name, host=host, port=port, user=account.user, home=account.home, via=via,
+            known_hosts=keys.known_hosts(self.site, server.name, host, port),
+            identity=str(keys.identity(self.site, server.login)),
+            login_shell=account.login_shell, server=server.name,
+        )  # fmt: skip
+
+
+def local_path(site: Site) -> str:
+    """The caller's own PATH with the stack's client tools first."""
+    return f"{site.root / 'bin'}:{os.environ.get('PATH', os.defpath)}"
+
+
+def _server(name: str, port: int, host: str = "127.0.0.1") -> Server:
+    """Describe a server that is dialled where it listens."""
+    return Server(name=name, listen=(host, port), dial=(host, port))

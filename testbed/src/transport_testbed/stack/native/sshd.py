@@ -1,0 +1,90 @@
+"""The sshd of a stack: which there are, and the configuration of each.
+
+Must not know how they are started or which network they live in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transport_testbed.stack._processes import Daemon
+from transport_testbed.stack.native import keys
+from transport_testbed.stack.native.site import Site
+
+#: Lines that keep a client's failures from banning the whole loopback address (from 9.8 on).
+PENALTIES = "PerSourcePenaltyExemptList 127.0.0.0/8"
+
+#: Room for a whole test suite logging in at once, where the default drops from the tenth on.
+BUSY = "MaxStartups 500:1:1000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One sshd."""
+
+    name: str
+    #: Address that it binds.
+    listen: tuple[str, int]
+    #: Address that a client dials, where another program takes the connection for it.
+    dial: tuple[str, int]
+    #: Which key opens it.
+    login: str = "user"
+    #: rc files that print would garble a server that the login shell starts.
+    internal_sftp: bool = False
+    defaults: bool = False
+    #: Lines of configuration on top.
+    extra: tuple[str, ...] = ()
+
+    @property
+    def daemon_name(self) -> str:
+        return f"sshd-{self.name}"
+
+
+def daemon(site: Site, server: Server) -> Daemon:
+    """Write the configuration of *server* and describe how to run it."""
+    config = site.path("etc", f"{server.daemon_name}.conf")
+    site.write(config, _config(site, server))
+    argv = (site.own("sshd"), "-D", "-e", "-f", str(config))
+    return site.daemon(server.daemon_name, *argv, uid=site.uid)
+
+
+def _config(site: Site, server: Server) -> str:
+    host, port = server.listen
+    lines = [
+        f"ListenAddress {host}:{port}",
+        f"HostKey {keys.host_key(site, server.name)}",
+        f"AuthorizedKeysFile {keys.identity(site, server.login)}.pub",
+        "PidFile none",
+        "UsePAM no",
+        "StrictModes no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "LogLevel VERBOSE",
+        "PrintMotd no",
+        # sshd takes the first value of a keyword, so what is special comes first.
+        *server.extra,
+        "" if server.defaults else BUSY,
+        f"Subsystem sftp {_sftp(site, server)}",
+        f"SetEnv {_session_environment(site)}",
+        *_newer(site),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sftp(site: Site, server: Server) -> str:
+    return "internal-sftp" if server.internal_sftp else site.prefix.program("sftp-server")
+
+
+def _session_environment(site: Site) -> str:
+    """What every login finds in its environment. One SetEnv line: sshd ignores a second."""
+    environment = {**site.clients, **site.names}
+    return " ".join(f'"{name}={value}"' for name, value in environment.items())
+
+
+def _newer(site: Site) -> list[str]:
+    """Lines that only newer versions understand, and need."""
+    release, _, _ = site.prefix.versions["openssh"].partition("p")
+    lines = [PENALTIES] if tuple(map(int, release.split("."))) >= (9, 8) else []
+    parts = {"SshdSessionPath": "sshd-session", "SshdAuthPath": "sshd-auth"}
+    lines += [f"{key} {site.own(name)}" for key, name in parts.items() if site.prefix.has(name)]
+    return lines
