@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from collections.abc import AsyncIterator
+from typing import BinaryIO
 
 import asyncssh
 from transport_core import (
@@ -24,6 +26,7 @@ from transport_core.authoring import (
     require_kind,
 )
 
+from ._blocks import SINGLE_REQUESTS, block_size, read_blocks
 from ._transfer import Tally, Transfer
 
 _CHUNK = 1024 * 1024
@@ -127,13 +130,29 @@ class _Get:
     async def _file(self, entry: Entry) -> None:
         mode = entry.mode if self._transfer.mode is None else self._transfer.mode
         remote = self._remote(entry.path)
-        async with self._client.open(remote, asyncssh.FXF_READ, encoding=None) as source:
+        reading = self._client.open(
+            remote, asyncssh.FXF_READ, encoding=None, block_size=SINGLE_REQUESTS
+        )
+        async with reading as source:
             new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
             async with entered(new_file) as file:
-                done = 0
-                while chunk := await source.read(_CHUNK, done):
-                    done += len(chunk)
-                    if done > entry.size:
-                        raise SizeMismatchError(f"more than the announced {entry.size} bytes came")
-                    await off_loop(file.write, chunk)
-                    self._tally.moved(len(chunk))
+                await self._copy(source, file, entry.size)
+                if await source.read(1, entry.size):
+                    raise SizeMismatchError(f"more than the announced {entry.size} bytes came")
+
+    async def _copy(self, source: asyncssh.SFTPClientFile, file: BinaryIO, size: int) -> None:
+        """Write in larger pieces than are read: each costs a change of thread."""
+        blocks = read_blocks(source, block_size(self._client), size)
+        async with contextlib.aclosing(blocks):
+            pending: list[bytes] = []
+            count = 0
+            async for data in blocks:
+                pending.append(data)
+                count += len(data)
+                if count >= _CHUNK:
+                    await off_loop(file.write, b"".join(pending))
+                    self._tally.moved(count)
+                    pending, count = [], 0
+            if count:
+                await off_loop(file.write, b"".join(pending))
+                self._tally.moved(count)

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from typing import Any, BinaryIO
 
 import asyncssh
@@ -23,6 +23,7 @@ from transport_core.authoring import (
     temp_name,
 )
 
+from ._blocks import SINGLE_REQUESTS, block_size, write_blocks
 from ._file_errors import explained
 from ._transfer import Tally, Transfer
 
@@ -161,24 +162,17 @@ class _Put:
         async with entered(_Reading(local)) as source:
             # Readable to nobody else until it has its mode (FILE-3).
             private = asyncssh.SFTPAttrs(permissions=0o600)
-            async with self._client.open(temp, flags, private, encoding=None) as file:
-                await self._copy(source, file, entry.size)
+            async with self._client.open(
+                temp, flags, private, encoding=None, block_size=SINGLE_REQUESTS
+            ) as file:
+                content = _content(source, entry.size)
+                async with contextlib.aclosing(content):
+                    await write_blocks(file, block_size(self._client), content, self.tally.moved)
                 mode = entry.mode if self._transfer.mode is None else self._transfer.mode
                 await file.setstat(asyncssh.SFTPAttrs(permissions=mode))
                 attrs = await file.stat()
         if attrs.size != entry.size:
             raise SizeMismatchError(f"{attrs.size} bytes stand there, {entry.size} were sent")
-
-    async def _copy(self, source: BinaryIO, file: asyncssh.SFTPClientFile, size: int) -> None:
-        done = 0
-        while chunk := await off_loop(source.read, _CHUNK):
-            done += len(chunk)
-            if done > size:
-                break
-            await file.write(chunk)
-            self.tally.moved(len(chunk))
-        if done != size:
-            raise SizeMismatchError(f"the source changed from {size} bytes while it was read")
 
     async def _publish(self, temp: bytes, target: bytes) -> None:
         """Give it its name; with overwrite off, a hard link fails if the name exists."""
@@ -199,6 +193,18 @@ class _Put:
         with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
             async with asyncio.timeout(_CLEAN_SECONDS):
                 await self._client.remove(temp)
+
+
+async def _content(source: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
+    """Give a file's content, which must have the size that was announced."""
+    done = 0
+    while chunk := await off_loop(source.read, _CHUNK):
+        done += len(chunk)
+        if done > size:
+            break
+        yield chunk
+    if done != size:
+        raise SizeMismatchError(f"the source changed from {size} bytes while it was read")
 
 
 class _Reading(contextlib.AbstractContextManager[BinaryIO]):

@@ -57,7 +57,7 @@ class SharedSFTP:
     async def _ready(self) -> asyncssh.SFTPClient:
         if self._client is not None and self._connection and not self._connection.is_closed():
             return self._client
-        await finish(self._drop())
+        await finish(self._end(*self._take()))
         async with contextlib.AsyncExitStack() as opened:
             await opened.enter_async_context(self._link.turn())
             client = await self._open()
@@ -95,13 +95,19 @@ class SharedSFTP:
 
     def _give_up_if_idle(self) -> None:
         if self._client is not None and self._users == 0:
-            task = asyncio.create_task(self._drop(), name="give up sftp")
+            task = asyncio.create_task(self._end(*self._take()), name="give up sftp")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    async def _drop(self) -> None:
+    def _take(self) -> tuple[asyncssh.SFTPClient | None, contextlib.AsyncExitStack]:
+        """Take the session away at once, so that no transfer begins on one that is being closed."""
         client, self._client = self._client, None
         stack, self._stack = self._stack, contextlib.AsyncExitStack()
+        return client, stack
+
+    async def _end(
+        self, client: asyncssh.SFTPClient | None, stack: contextlib.AsyncExitStack
+    ) -> None:
         if client is not None:
             client.exit()
             with contextlib.suppress(TimeoutError):
@@ -111,6 +117,6 @@ class SharedSFTP:
 
     async def close(self) -> None:
         """Close the session."""
-        await self._drop()
+        await self._end(*self._take())
         if self._closing:
             await asyncio.wait(self._closing)
