@@ -19,7 +19,7 @@ from ._link import Link
 # How long an open that was already under way is awaited when its call is cancelled.
 _OPENING_SECONDS = 1.0
 _CLOSE_SECONDS = 1.0
-# What a second channel may take, above the grace, to be opened and to see the group end.
+# What the script may take to see the group end, above the grace: it waits 2 seconds after KILL.
 _CONFIRM_SECONDS = 3.0
 
 
@@ -35,7 +35,8 @@ async def run(link: Link, command: Command) -> None:
     """
     async with link.turn():
         try:
-            await _execute(link, command)
+            await _open(link, command)
+            await _finish(command)
         except BaseException:
             if command.channel is not None and not command.complete:
                 command.stopped = await finish(_stop(link, command))
@@ -44,7 +45,7 @@ async def run(link: Link, command: Command) -> None:
             command.stopped = await finish(_stop(link, command))
 
 
-async def _execute(link: Link, command: Command) -> None:
+async def _open(link: Link, command: Command) -> None:
     async def opening(connection: asyncssh.SSHClientConnection) -> None:
         request = SecretBytes(command.request.plan.command)
         creating = asyncio.ensure_future(
@@ -60,6 +61,10 @@ async def _execute(link: Link, command: Command) -> None:
 
     await link.open(opening, sent=lambda: command.channel is not None)
     link.granted()
+
+
+async def _finish(command: Command) -> None:
+    """Feed stdin, and wait until it has ended, or must be stopped."""
     feeding = asyncio.create_task(command.feed())
     try:
         await asyncio.shield(command.over)
@@ -71,15 +76,15 @@ async def _execute(link: Link, command: Command) -> None:
 
 async def _stop(link: Link, command: Command) -> bool:
     """End the process group, and return whether it is known to be gone (RUN-11)."""
-    grace = command.request.grace
     channel = command.channel
     if channel is None or link.is_down:
         return False
-    gone = False
-    if command.pgid is not None:
-        gone = await _stop_by_group(link, command.pgid, grace)
-    if not gone:
-        gone = await _stop_by_signal(command, grace)
+    if command.pgid is None:
+        gone = await _stop_by_signal(command, ("TERM", "KILL"))
+    else:
+        gone = await _stop_by_group(link, command.pgid, command.request.grace)
+        # No second session was to be had, or nobody answers: one more try, without waiting long.
+        gone = gone or await _stop_by_signal(command, ("KILL",))
     # Processes that left the group may hold the streams open: the session is given up.
     if not await _wait_closed(command, _CLOSE_SECONDS if gone else 0.0):
         channel.abort()
@@ -87,16 +92,18 @@ async def _stop(link: Link, command: Command) -> bool:
 
 
 async def _stop_by_group(link: Link, pgid: int, grace: float) -> bool:
-    """Ask a second channel to end the group: the only way that works for every login (wire.md).
+    """Ask a second session to end the group: the only way that works for every login.
 
     sshd's own signal request has no effect where the login is root, and after the leader's end.
     """
     plan = _wire.Plan(_wire.stop_script(pgid, grace), b"", b"")
     killer = Command(Request(argv=(b"kill",), plan=plan, grace=grace))
     try:
+        # No turn is taken: all of them may be held by commands that hang.
+        async with asyncio.timeout(_OPENING_SECONDS):
+            await _open(link, killer)
         async with asyncio.timeout(grace + _CONFIRM_SECONDS):
-            # No turn is taken: all of them may be held by commands that hang.
-            await _execute(link, killer)
+            await _finish(killer)
     except (TransportError, TimeoutError, asyncssh.Error, OSError):
         if killer.channel is not None:
             killer.channel.abort()
@@ -104,12 +111,13 @@ async def _stop_by_group(link: Link, pgid: int, grace: float) -> bool:
     return killer.raw_stdout().endswith(b"gone\n")
 
 
-async def _stop_by_signal(command: Command, grace: float) -> bool:
+async def _stop_by_signal(command: Command, names: tuple[str, ...]) -> bool:
     """Ask sshd to signal the group; works while every session is in use."""
-    for name, seconds in (("TERM", grace), ("KILL", _CLOSE_SECONDS)):
+    for name in names:
         if command.channel is not None and not command.closed.is_set():
             with contextlib.suppress(OSError, asyncssh.Error):
                 command.channel.send_signal(name)
+        seconds = command.request.grace if name == "TERM" else _CLOSE_SECONDS
         if await _wait_closed(command, seconds):
             return command.status is not None or command.signal is not None
     return False
