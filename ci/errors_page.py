@@ -34,12 +34,12 @@ def deliveries() -> str:
     rows = []
     for member in Delivery:
         after = source.partition(f'{member.name} = "{member.value}"\n')[2]
-        comment = " ".join(after.partition('"""')[2].partition('"""')[0].split())
+        comment = " ".join(after.replace("``", "`").partition('"""')[2].partition('"""')[0].split())
         rows.append(f"| `{member.name}` | {comment} |")
     return "\n".join(rows)
 
 
-def tree(error: type, depth: int = 0) -> list[str]:
+def tree(error: type[BaseException], depth: int = 0) -> list[str]:
     """Return a class and all below it as lines, with the builtin kinds beside."""
     builtin = [base.__name__ for base in error.__mro__ if base.__module__ == "builtins"]
     shown = [name for name in builtin if name not in ("Exception", "BaseException", "object")]
@@ -51,7 +51,7 @@ def tree(error: type, depth: int = 0) -> list[str]:
     return lines
 
 
-def described(error: type) -> list[str]:
+def described(error: type[BaseException]) -> list[str]:
     """Return a section per class, in the order of the tree."""
     directive = f".. autoclass:: transport_core.{error.__name__}"
     lines = [f"### {error.__name__}", "", "```{eval-rst}", directive, "```", ""]

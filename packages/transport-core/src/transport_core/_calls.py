@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from ._errors import Delivery, TransportClosedError
 
@@ -44,7 +44,7 @@ class Calls:
         self._open = True
 
     @contextlib.contextmanager
-    def track(self) -> Iterator[None]:
+    def track(self) -> Generator[None, None, None]:
         """Hold one call; if the transport is closed meanwhile, it ends as TransportClosedError.
 
         Raises:

@@ -18,9 +18,13 @@ def check_timeout(timeout: float | None, what: str = "timeout") -> float | None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"{what} must be a number of seconds, not {type(timeout).__name__}")
-    if math.isnan(timeout) or timeout <= 0:
-        raise ValueError(f"{what} must be greater than 0 seconds, and is {timeout}")
-    return None if math.isinf(timeout) else float(timeout)
+    try:
+        seconds = float(timeout)
+    except OverflowError:  # an int beyond every float
+        seconds = math.inf if timeout > 0 else -math.inf
+    if math.isnan(seconds) or seconds <= 0:
+        raise ValueError(f"{what} must be greater than 0 seconds, and is {seconds}")
+    return None if math.isinf(seconds) else seconds
 
 
 class Deadline:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -126,23 +126,41 @@ def _verb_problems(cls: type, verb: str) -> list[str]:
         return [f"no method {verb!r}"]
     if not inspect.iscoroutinefunction(method):
         return [f"{verb} is not 'async def'"]
-    wanted = inspect.signature(getattr(Transport, verb)).parameters
+    wanted = inspect.signature(getattr(Transport, verb)).parameters.values()
     offered = inspect.signature(method).parameters
+    return _keyword_problems(verb, wanted, offered) + _position_problems(verb, wanted, offered)
+
+
+def _keyword_problems(
+    verb: str, wanted: Iterable[inspect.Parameter], offered: Mapping[str, inspect.Parameter]
+) -> list[str]:
     if any(p.kind is p.VAR_KEYWORD for p in offered.values()):
-        return []
-    missing = [
-        p.name for p in wanted.values() if p.kind is p.KEYWORD_ONLY and p.name not in offered
-    ]
-    extra = [
+        taken = {p.name for p in wanted}
+    else:
+        taken = {p.name for p in offered.values() if p.kind is not p.POSITIONAL_ONLY}
+    keywords = [p.name for p in wanted if p.kind is p.KEYWORD_ONLY]
+    missing = [name for name in keywords if name not in taken]
+    demanded = [
         p.name
         for p in offered.values()
-        if p.kind is p.KEYWORD_ONLY and p.name not in wanted and p.default is p.empty
+        if p.default is p.empty and (p.kind is p.KEYWORD_ONLY or p.name in keywords)
     ]
-    plain = [p.kind for p in offered.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    room = len(plain) if not any(p.kind is p.VAR_POSITIONAL for p in offered.values()) else 99
-    needed = len([p for p in wanted.values() if p.kind is p.POSITIONAL_OR_KEYWORD])
-    return (
-        ([f"{verb} lacks {', '.join(missing)}"] if missing else [])
-        + ([f"{verb} demands {', '.join(extra)}"] if extra else [])
-        + ([f"{verb} takes {room} positional words, not {needed}"] if room < needed else [])
+    return ([f"{verb} lacks {', '.join(missing)}"] if missing else []) + (
+        [f"{verb} demands {', '.join(demanded)}"] if demanded else []
     )
+
+
+def _position_problems(
+    verb: str, wanted: Iterable[inspect.Parameter], offered: Mapping[str, inspect.Parameter]
+) -> list[str]:
+    def positions(parameters: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+        return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+    needed, plain = len(positions(wanted)), positions(offered.values())
+    if any(p.kind is p.VAR_POSITIONAL for p in offered.values()):
+        return []
+    required = sum(p.default is p.empty for p in plain)
+    # The class's own self is among both.
+    if len(plain) < needed:
+        return [f"{verb} takes {len(plain)} positional words, not {needed}"]
+    return [f"{verb} demands {required} positional words, not {needed}"] * (required > needed)

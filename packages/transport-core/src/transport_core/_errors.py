@@ -23,7 +23,7 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._redact import escape
 
@@ -226,10 +226,18 @@ class TransferError(TransportError, OSError):
         super().__init__(message, delivery=delivery, transport=transport, hop=hop, hint=hint)
         self.local = local
         self.remote = remote
+        self.filename = remote if remote is not None else local
         if self.default_errno is not None:
-            self.errno = self.default_errno
-            self.strerror = os.strerror(self.default_errno)
-            self.filename = remote if remote is not None else local
+            self._set_errno(self.default_errno)
+
+    def _set_errno(self, number: int | None) -> None:
+        self.errno = number
+        self.strerror = None if number is None else os.strerror(number)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep what OSError holds outside of its ``__dict__`` when pickled."""
+        outside = {"errno": self.errno, "strerror": self.strerror, "filename": self.filename}
+        return type(self), (self.message,), {**self.__dict__, **outside}
 
     def __str__(self) -> str:
         """The text of TransportError, with the paths; not OSError's ``[Errno …]``."""
@@ -331,5 +339,5 @@ def transfer_error(
         remote=remote,
         transport=transport,
     )
-    found.errno = error.errno
+    found._set_errno(error.errno)  # noqa: SLF001 - of this module
     return found

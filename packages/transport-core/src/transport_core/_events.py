@@ -6,8 +6,12 @@ Events hold names and numbers, never argv, environment or content.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
+
+from ._results import CommandResult
 
 logger = logging.getLogger("intercede.transport")
 logger.addHandler(logging.NullHandler())
@@ -132,3 +136,36 @@ def emit(event: Event, sink: EventSink | None) -> None:
         sink(event)
     except Exception:
         logger.exception("event callback failed on %s", type(event).__name__)
+
+
+class CommandTold:
+    """Emits CommandStarted, and CommandFinished however the block is left.
+
+    Give it the result with ``ended``; without one the call has failed.
+    """
+
+    def __init__(self, transport: str, command: str, sink: EventSink | None) -> None:
+        """``command`` is the shortened argv."""
+        self._about: dict[str, str] = {"transport": transport, "command": command}
+        self._sink = sink
+        self._result: CommandResult | None = None
+        self._started = time.monotonic()
+
+    def ended(self, result: CommandResult) -> None:
+        """Note how it ended."""
+        self._result = result
+
+    def __enter__(self) -> Self:
+        emit(CommandStarted(**self._about), self._sink)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        result = self._result
+        event = CommandFinished(
+            **self._about,
+            exit_status=result.exit_status if result else None,
+            exit_signal=result.exit_signal if result else None,
+            duration=time.monotonic() - self._started,
+            error=kind.__name__ if kind else None,
+        )
+        emit(event, self._sink)

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import BinaryIO, Self
 
 from ._errors import SizeMismatchError, UnsafePathError
@@ -52,7 +52,7 @@ class Landing:
         self.close()
 
     @contextlib.contextmanager
-    def _parent(self, path: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
+    def _parent(self, path: tuple[bytes, ...]) -> Generator[tuple[int, bytes], None, None]:
         """Give a descriptor of the directory that holds a member, and its name there."""
         names = (self._name, *(check_member(name) for name in path))
         fd = os.dup(self._root)
@@ -86,14 +86,17 @@ class Landing:
             else:
                 self._finish_dirs.append((path, mode))
 
-    def make_link(self, path: tuple[bytes, ...], target: bytes) -> None:
+    def make_link(self, path: tuple[bytes, ...], target: bytes, *, inside: bool = True) -> None:
         """Make a symbolic link that stays inside the tree, by a rename from a temporary name.
+
+        ``inside=False`` keeps any target: for a tree of the caller's own (FILE-8).
 
         Raises:
             UnsafePathError: It leads out of the tree.
             OSError: A directory stands there, or it cannot be made.
         """
-        check_link(target, len(path) - 1)
+        if inside:
+            check_link(target, len(path) - 1)
         with self._parent(path) as (fd, name):
             temp = temp_name()
             os.symlink(target, temp, dir_fd=fd)
@@ -102,7 +105,7 @@ class Landing:
     @contextlib.contextmanager
     def new_file(
         self, path: tuple[bytes, ...], *, size: int | None, mode: int
-    ) -> Iterator[BinaryIO]:
+    ) -> Generator[BinaryIO, None, None]:
         """Give a file to write; on a clean exit it is checked, and stands under its name.
 
         Readable to nobody else until ``mode`` is set (FILE-3). On an exception it is removed.

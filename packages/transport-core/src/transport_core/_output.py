@@ -9,26 +9,24 @@ DEFAULT_OUTPUT_LIMIT = 64 * 1024 * 1024
 class BoundedOutput:
     """Collects chunks until ``limit`` bytes are kept; the rest is dropped."""
 
-    __slots__ = ("_chunks", "_limit", "_size", "exceeded")
+    __slots__ = ("_kept", "_limit", "exceeded")
 
     def __init__(self, limit: int | None) -> None:
         """Keep at most ``limit`` bytes; None keeps all."""
         self._limit = limit
-        self._chunks: list[bytes] = []
-        self._size = 0
+        # Not a list of chunks: small ones would cost many times their size.
+        self._kept = bytearray()
         self.exceeded = False
 
     def feed(self, data: bytes) -> bool:
         """Keep what fits, and return whether all of it did."""
-        room = len(data) if self._limit is None else self._limit - self._size
+        room = len(data) if self._limit is None else self._limit - len(self._kept)
         if len(data) > room:
             self.exceeded = True
             data = data[:room]
-        if data:
-            self._chunks.append(data)
-            self._size += len(data)
+        self._kept += data
         return not self.exceeded
 
     def getvalue(self) -> bytes:
         """Return what was kept."""
-        return b"".join(self._chunks)
+        return bytes(self._kept)

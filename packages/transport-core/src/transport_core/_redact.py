@@ -18,10 +18,14 @@ def escape(text: str | bytes, limit: int = 400) -> str:
     more than ``limit`` characters are cut, and the cut is shown.
     """
     if isinstance(text, bytes):
-        text = text[: limit * 4].decode("utf-8", "backslashreplace")
+        text = text[: limit * 4 + 4].decode("utf-8", "backslashreplace")
     cut = text[:limit]
-    shown = "".join(c if unicodedata.category(c)[0] != "C" else _escaped(c) for c in cut)
+    shown = "".join(c if _is_harmless(unicodedata.category(c)) else _escaped(c) for c in cut)
     return shown + ("…" if len(text) > limit else "")
+
+
+def _is_harmless(category: str) -> bool:
+    return category[0] != "C" and category not in ("Zl", "Zp")  # line and paragraph separators
 
 
 def _escaped(char: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -40,7 +40,7 @@ async def off_loop(function: Callable[..., T], *args: object) -> T:
 
 
 @contextlib.asynccontextmanager
-async def entered(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
+async def entered(manager: AbstractContextManager[T]) -> AsyncGenerator[T, None]:
     """Enter and leave a blocking context manager in threads, cancelled or not."""
     entering = asyncio.ensure_future(asyncio.to_thread(manager.__enter__))
     try:

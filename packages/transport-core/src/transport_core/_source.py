@@ -11,7 +11,12 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._errors import IsADirectoryTransferError, NotADirectoryTransferError, TransferError
+from ._errors import (
+    IsADirectoryTransferError,
+    NotADirectoryTransferError,
+    TransferError,
+    UnsafePathError,
+)
 
 
 class EntryKind(enum.Enum):
@@ -51,35 +56,37 @@ def scan(root: bytes, symlinks: Symlinks) -> Iterator[Entry]:
 
     Raises:
         OSError: Something cannot be read.
-        TransferError: A member is a device, socket or pipe, or links make an endless tree.
+        UnsafePathError: A member is a device, socket or pipe.
+        TransferError: Links make an endless tree.
     """
-    yield from _scan(root, (), symlinks, os.stat(root), frozenset())
+    # A stack and no recursion: a path of 4096 bytes can be 2000 directories deep.
+    pending: list[tuple[tuple[bytes, ...], frozenset[tuple[int, int]]]] = [((), frozenset())]
+    while pending:
+        path, above = pending.pop()
+        full = os.path.join(root, *path)
+        follow = not path or symlinks is Symlinks.FOLLOW
+        info = os.stat(full, follow_symlinks=follow)
+        entry = _entry(full, path, info)
+        if entry.kind is EntryKind.DIRECTORY:
+            here = (info.st_dev, info.st_ino)
+            if here in above:
+                raise TransferError("links make an endless tree", local=full)
+            yield entry
+            names = sorted(os.listdir(full), reverse=True)
+            pending += [((*path, name), above | {here}) for name in names]
+        else:
+            yield entry
 
 
-def _scan(
-    root: bytes,
-    path: tuple[bytes, ...],
-    symlinks: Symlinks,
-    info: os.stat_result,
-    above: frozenset[tuple[int, int]],
-) -> Iterator[Entry]:
-    full = os.path.join(root, *path)
+def _entry(full: bytes, path: tuple[bytes, ...], info: os.stat_result) -> Entry:
     mode = stat.S_IMODE(info.st_mode) & 0o777
     if stat.S_ISREG(info.st_mode):
-        yield Entry(path=path, kind=EntryKind.FILE, size=info.st_size, mode=mode)
-    elif stat.S_ISLNK(info.st_mode):
-        yield Entry(path=path, kind=EntryKind.LINK, target=os.readlink(full))
-    elif stat.S_ISDIR(info.st_mode):
-        here = (info.st_dev, info.st_ino)
-        if here in above:
-            raise TransferError("links make an endless tree", local=full)
-        yield Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode)
-        for name in sorted(os.listdir(full)):
-            member = os.path.join(full, name)
-            found = os.stat(member) if symlinks is Symlinks.FOLLOW else os.lstat(member)
-            yield from _scan(root, (*path, name), symlinks, found, above | {here})
-    else:
-        raise TransferError("neither file, directory nor link", local=full)
+        return Entry(path=path, kind=EntryKind.FILE, size=info.st_size, mode=mode)
+    if stat.S_ISLNK(info.st_mode):
+        return Entry(path=path, kind=EntryKind.LINK, target=os.readlink(full))
+    if stat.S_ISDIR(info.st_mode):
+        return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode)
+    raise UnsafePathError("neither file, directory nor link", local=full)
 
 
 def require_kind(kind: str | None, *, is_tree: bool) -> None:

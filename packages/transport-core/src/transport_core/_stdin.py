@@ -9,8 +9,15 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import BinaryIO, TypeAlias
 
 Stdin: TypeAlias = (
-    "bytes | bytearray | memoryview | str | os.PathLike[str] | os.PathLike[bytes]"
-    " | BinaryIO | AsyncIterable[bytes] | None"
+    bytes
+    | bytearray
+    | memoryview
+    | str
+    | os.PathLike[str]
+    | os.PathLike[bytes]
+    | BinaryIO
+    | AsyncIterable[bytes]
+    | None
 )
 """None is empty; ``str`` is text (UTF-8), not a path; a path is a ``pathlib.Path``."""
 

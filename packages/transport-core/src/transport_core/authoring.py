@@ -14,7 +14,7 @@ from ._calls import Calls
 from ._deadline import Deadline, check_timeout
 from ._discovery import GROUP, check_options, shape_problems
 from ._errors import transfer_error
-from ._events import emit
+from ._events import CommandTold, emit
 from ._landing import Landing
 from ._names import TEMP_PREFIX, check_link, check_member, temp_name
 from ._output import BoundedOutput
@@ -28,6 +28,7 @@ __all__ = [
     "TEMP_PREFIX",
     "BoundedOutput",
     "Calls",
+    "CommandTold",
     "Deadline",
     "Entry",
     "EntryKind",

@@ -14,10 +14,9 @@ from transport_core import (
     CommandNotFoundError,
     Delivery,
     TransferError,
-    TransportError,
     WorkingDirectoryError,
 )
-from transport_core.authoring import escape, short_argv, transfer_error
+from transport_core.authoring import TEMP_PREFIX, escape, short_argv, transfer_error
 
 _NOT_FOUND = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NOT_EXECUTABLE = (
@@ -40,7 +39,7 @@ _HINTS = {
 
 
 def spawn_error(
-    error: OSError, argv: tuple[bytes, ...], *, env: dict[bytes, bytes], cwd: bytes, name: str
+    error: OSError, argv: tuple[bytes, ...], *, env: dict[str, str], cwd: bytes, name: str
 ) -> CommandError:
     """Return the error for a program that could not be started; the caller keeps the cause."""
     kind, text, hint = _why(error, argv, env, cwd)
@@ -48,7 +47,7 @@ def spawn_error(
 
 
 def _why(
-    error: OSError, argv: tuple[bytes, ...], env: dict[bytes, bytes], cwd: bytes
+    error: OSError, argv: tuple[bytes, ...], env: dict[str, str], cwd: bytes
 ) -> tuple[type[CommandError], str, str | None]:
     program = short_argv(argv)
     # Asked afterwards: the same numbers come from chdir and from exec.
@@ -67,10 +66,8 @@ def _why(
     return CommandError, f"{program} could not be started: {reason}", hint
 
 
-def _stands_somewhere(program: bytes, env: dict[bytes, bytes], cwd: bytes) -> bool:
-    places = (
-        [b""] if b"/" in program else [os.fsencode(place) for place in os.get_exec_path(env)]
-    )
+def _stands_somewhere(program: bytes, env: dict[str, str], cwd: bytes) -> bool:
+    places = [b""] if b"/" in program else [os.fsencode(place) for place in os.get_exec_path(env)]
     return any(os.path.isfile(os.path.join(cwd, place, program)) for place in places)
 
 
@@ -88,17 +85,12 @@ def file_error(error: OSError, *, local: bytes, remote: bytes, name: str) -> Tra
     The caller raises it ``from error`` unless it is ``error``.
     """
     found = transfer_error(error, local=local, remote=remote, transport=name)
-    found.local = found.local if found.local is not None else local
-    found.remote = found.remote if found.remote is not None else remote
+    # An error of core's names what it looked at as local, whichever side that is here.
+    culprit = found.local if found is error else error.filename
+    found.local, found.remote, found.filename = local, remote, remote
     found.transport = found.transport or name
-    culprit = error.filename
-    if found is not error and isinstance(culprit, (str, bytes)):
-        if os.fsencode(culprit) not in (local, remote):
-            found.message += f" ('{escape(culprit)}')"
+    if isinstance(culprit, (str, bytes)):
+        member = os.fsencode(culprit)
+        if member not in (local, remote) and not member.startswith(TEMP_PREFIX):
+            found.message += f" ('{escape(member)}')"
     return found
-
-
-def with_name(error: TransportError, name: str) -> TransportError:
-    """Return an error of core's with the transport's name in it."""
-    error.transport = error.transport or name
-    return error

@@ -15,13 +15,12 @@ from typing import BinaryIO
 import asyncssh
 from transport_core import (
     CommandResult,
-    ConnectionLostError,
     Delivery,
     EventSink,
     Stdin,
-    TransferError,
     TransferResult,
     TransferTimeoutError,
+    TransportError,
 )
 from transport_core.authoring import Deadline, off_loop, transfer_error
 
@@ -35,7 +34,7 @@ from ._process import run
 from ._put import put
 from ._sftp import SharedSFTP
 from ._transfer import Transfer
-from ._translate import lost_error
+from ._translate import LOST, lost_error
 
 
 class Engine:
@@ -109,14 +108,14 @@ class Engine:
             async with asyncio.timeout(transfer.deadline.remaining) as clock:
                 async with self._sftp.client() as client:
                     return await work(client, transfer)
-        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
-            raise lost_error(error, Delivery.UNKNOWN, self._name) from error
+        except TransportError as error:
+            raise typed(error, transfer, self._name) from error.__cause__
         except TimeoutError as error:
-            if isinstance(error, TransferError) or not clock.expired():
+            if not clock.expired():
                 raise
             raise self._timeout(transfer) from error
-        except ConnectionLostError:
-            raise
+        except LOST as error:
+            raise lost_error(error, Delivery.UNKNOWN, self._name) from error
         except (asyncssh.Error, OSError) as error:
             raise typed(error, transfer, self._name) from error
 

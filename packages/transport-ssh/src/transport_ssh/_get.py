@@ -27,6 +27,7 @@ from transport_core.authoring import (
 )
 
 from ._blocks import SINGLE_REQUESTS, block_size, read_blocks
+from ._file_errors import explained
 from ._transfer import Tally, Transfer
 
 _CHUNK = 1024 * 1024
@@ -37,7 +38,10 @@ _DEEPEST = 256
 async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult:
     """Copy ``transfer.remote`` to ``transfer.local``."""
     tally = Tally(transfer)
-    root = _entry((), await client.stat(transfer.remote))
+    try:
+        root = _entry((), await client.stat(transfer.remote))
+    except asyncssh.SFTPError as error:
+        raise await explained(client, error, transfer.remote) from error
     is_tree = root.kind is EntryKind.DIRECTORY
     require_kind(transfer.kind, is_tree=is_tree)
     landing = await off_loop(

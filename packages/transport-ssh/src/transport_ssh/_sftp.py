@@ -14,6 +14,7 @@ from transport_core import Delivery, UnsupportedOperationError
 from transport_core.authoring import finish
 
 from ._link import Link
+from ._translate import LOST
 
 _CLOSE_SECONDS = 1.0
 
@@ -46,7 +47,7 @@ class SharedSFTP:
                 client = await self._ready()
             try:
                 yield client
-            except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection):
+            except LOST:
                 self._client = None
                 raise
         finally:

@@ -21,6 +21,15 @@ from transport_core.authoring import escape
 from ._hostkeys import Verdict
 from ._options import Hop
 
+LOST = (
+    asyncssh.DisconnectError,
+    asyncssh.ChannelOpenError,
+    asyncssh.SFTPConnectionLost,
+    asyncssh.SFTPNoConnection,
+    ConnectionError,
+)
+"""What asyncssh raises, in a call that had begun, when the connection under it breaks."""
+
 _HOST_KEY_TEXT = {
     "unknown": "no host key is pinned for {host}",
     "changed": "the host key of {host} is not the pinned one: somebody may be in between",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -12,9 +11,7 @@ from transport_core import (
     DEFAULT_OUTPUT_LIMIT,
     BytesMoved,
     Capability,
-    CommandFinished,
     CommandResult,
-    CommandStarted,
     EventSink,
     Progress,
     SourceKind,
@@ -26,6 +23,7 @@ from transport_core import (
 )
 from transport_core.authoring import (
     Calls,
+    CommandTold,
     Deadline,
     PathArg,
     Word,
@@ -170,32 +168,10 @@ class SSHTransport:
         with self._calls.track():
             engine = self._open_engine()
             plan = _wire.plan(words, values, where)
-            with self._told(short_argv(words), deadline) as ended:
+            with CommandTold(self.name, short_argv(words), self._sink) as told:
                 result = await engine.run(words, plan, stdin, deadline, output_limit)
-                ended.append(result)
+                told.ended(result)
         return self._checked(result) if check else result
-
-    @contextlib.contextmanager
-    def _told(self, command: str, deadline: Deadline) -> Iterator[list[CommandResult]]:
-        """Emit the events around one command; its result is put into the list."""
-        emit(CommandStarted(transport=self.name, command=command), self._sink)
-        ended: list[CommandResult] = []
-        error: str | None = None
-        try:
-            yield ended
-        except BaseException as failure:
-            error = type(failure).__name__
-            raise
-        finally:
-            finished = CommandFinished(
-                transport=self.name,
-                command=command,
-                exit_status=ended[0].exit_status if ended else None,
-                exit_signal=ended[0].exit_signal if ended else None,
-                duration=deadline.elapsed,
-                error=error,
-            )
-            emit(finished, self._sink)
 
     def _checked(self, result: CommandResult) -> CommandResult:
         try:

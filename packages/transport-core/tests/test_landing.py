@@ -1,0 +1,207 @@
+"""A local destination: whole or not at all, and never outside."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from transport_core import SizeMismatchError, UnsafePathError
+from transport_core.authoring import Landing
+
+
+@contextlib.contextmanager
+def landing(path: Path, *, overwrite: bool = True, parents: bool = False) -> Iterator[Landing]:
+    with Landing(os.fsencode(path), overwrite=overwrite, parents=parents) as found:
+        yield found
+
+
+def write(
+    place: Landing, *path: bytes, data: bytes = b"new", size: int | None = 3, mode: int = 0o640
+) -> None:
+    with place.new_file(path, size=size, mode=mode) as file:
+        file.write(data)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+def test_a_file_stands_whole_with_its_mode_and_was_private_before(tmp_path: Path) -> None:
+    with landing(tmp_path / "f") as place, place.new_file((), size=3, mode=0o640) as file:
+        (temp,) = names(tmp_path)
+        assert temp.startswith(".intercede-")
+        assert mode_of(tmp_path / temp) == 0o600
+        file.write(b"new")
+    assert names(tmp_path) == ["f"]
+    assert mode_of(tmp_path / "f") == 0o640
+
+
+@pytest.mark.parametrize(("data", "size"), [(b"ab", 3), (b"abcd", 3), (b"", 1), (b"a", 0)])
+def test_another_size_than_announced_leaves_the_old(data: bytes, size: int, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+    with landing(tmp_path / "f") as place, pytest.raises(SizeMismatchError):
+        write(place, data=data, size=size)
+    assert names(tmp_path) == ["f"]
+    assert (tmp_path / "f").read_bytes() == b"old"
+
+
+def test_an_exception_leaves_the_old_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+
+    def half(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise ZeroDivisionError
+
+    with (
+        landing(tmp_path / "f") as place,
+        pytest.raises(ZeroDivisionError),
+        place.new_file((), size=None, mode=0o600) as file,
+    ):
+        half(file)
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert names(tmp_path) == ["f"]
+
+
+def test_without_overwrite_what_comes_meanwhile_is_kept(tmp_path: Path) -> None:
+    with landing(tmp_path / "f", overwrite=False) as place:
+        with pytest.raises(FileExistsError), place.new_file((), size=None, mode=0o600):
+            (tmp_path / "f").write_bytes(b"mine")
+        with pytest.raises(FileExistsError):
+            write(place)
+    assert (tmp_path / "f").read_bytes() == b"mine"
+    assert names(tmp_path) == ["f"]
+
+
+def test_without_overwrite_a_tree_is_new(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with landing(tmp_path / "there", overwrite=False) as place, pytest.raises(FileExistsError):
+        place.make_directory((), 0o755)
+    with landing(tmp_path / "new", overwrite=False) as place:
+        place.make_directory((), 0o755)
+        write(place, b"f")
+        place.make_link((b"l",), b"f")
+        with pytest.raises(FileExistsError):
+            place.make_link((b"l",), b"f")
+        place.finish()
+    assert names(tmp_path / "new") == ["f", "l"]
+
+
+def test_a_directory_without_write_permission_is_filled_first(tmp_path: Path) -> None:
+    with landing(tmp_path / "t") as place:
+        place.make_directory((), 0o500)
+        place.make_directory((b"d",), 0o000)
+        write(place, b"d", b"f")
+        assert mode_of(tmp_path / "t" / "d") == 0o700
+        place.finish()
+    assert mode_of(tmp_path / "t") == 0o500
+    assert mode_of(tmp_path / "t" / "d") == 0
+    (tmp_path / "t").chmod(0o700)
+    (tmp_path / "t" / "d").chmod(0o700)
+
+
+def test_a_directory_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir(0o711)
+    with landing(tmp_path / "t") as place:
+        place.make_directory((), 0o755)
+        place.finish()
+    assert mode_of(tmp_path / "t") == 0o711
+
+
+def test_a_file_replaces_no_directory_and_the_reverse(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "f").touch()
+    with landing(tmp_path / "d") as place, pytest.raises(IsADirectoryError):
+        write(place)
+    with landing(tmp_path / "f") as place, pytest.raises(NotADirectoryError):
+        place.make_directory((), 0o755)
+    with landing(tmp_path) as place, pytest.raises(OSError, match="directory"):
+        place.make_link((b"d",), b"f")
+    assert names(tmp_path) == ["d", "f"]
+
+
+@pytest.mark.parametrize("name", [b"..", b".", b"", b"a/b", b"/x", b"a\0"])
+def test_a_member_s_name_cannot_lead_out(name: bytes, tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    with landing(tmp_path / "t") as place:
+        for path in ((name,), (name, b"f")):
+            with pytest.raises(UnsafePathError):
+                write(place, *path)
+            with pytest.raises(UnsafePathError):
+                place.make_directory(path, 0o755)
+    assert names(tmp_path) == ["t"]
+
+
+def test_a_link_that_is_in_the_way_is_neither_followed_nor_written_through(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "f").write_bytes(b"old")
+    tree = tmp_path / "t"
+    tree.mkdir()
+    (tree / "d").symlink_to(tmp_path / "outside")
+    (tree / "f").symlink_to(tmp_path / "outside" / "f")
+    with landing(tree) as place:
+        with pytest.raises(UnsafePathError):
+            write(place, b"d", b"f")
+        with pytest.raises(UnsafePathError):
+            place.make_directory((b"d",), 0o755)
+        write(place, b"f")  # the link itself is replaced
+    assert (tmp_path / "outside" / "f").read_bytes() == b"old"
+    assert (tree / "f").read_bytes() == b"new"
+    assert not (tree / "f").is_symlink()
+
+
+def test_the_root_may_be_a_link_that_the_caller_named(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with landing(tmp_path / "link") as place:
+        place.make_directory((), 0o755)
+        write(place, b"f")
+        place.finish()
+    assert names(tmp_path / "real") == ["f"]
+
+
+def test_links_stay_inside_unless_told_otherwise(tmp_path: Path) -> None:
+    with landing(tmp_path) as place:
+        with pytest.raises(UnsafePathError):
+            place.make_link((b"out",), b"/etc/passwd")
+        place.make_link((b"out",), b"/etc/passwd", inside=False)
+        place.make_link((b"in",), b"out")
+    assert names(tmp_path) == ["in", "out"]
+
+
+def test_parents_and_odd_destinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        Landing(b"a/b/c", overwrite=True, parents=False)
+    with Landing(b"a/b/c", overwrite=True, parents=True) as place:
+        write(place)
+    with Landing(b"plain", overwrite=True, parents=True) as place:
+        write(place)
+    with Landing(b"slash/", overwrite=True, parents=False) as place:
+        place.make_directory((), 0o755)
+    for here in (b".", b"./", b"a/..", b"/"):
+        with Landing(here, overwrite=True, parents=False) as place:
+            place.make_directory((), 0o755)
+            with pytest.raises(IsADirectoryError):
+                write(place)
+    assert names(tmp_path) == ["a", "plain", "slash"]
+
+
+def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    place = Landing(os.fsencode(tmp_path / "t"), overwrite=True, parents=False)
+    place.make_directory((), 0o755)
+    place.make_directory((b"d",), 0o755)
+    with contextlib.suppress(UnsafePathError):
+        write(place, b"d", b"..")
+    write(place, b"d", b"f")
+    place.finish()
+    place.close()
+    place.close()
+    assert os.listdir("/proc/self/fd") == before

@@ -1,0 +1,139 @@
+"""Work that a cancelled call still finishes."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+from transport_core.authoring import entered, finish, off_loop
+
+
+@pytest.mark.asyncio
+async def test_finish_gives_the_result_or_the_error() -> None:
+    async def gives() -> int:
+        return 3
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    assert await finish(gives()) == 3
+    with pytest.raises(ZeroDivisionError):
+        await finish(fails())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("outcome", [None, ZeroDivisionError()])
+async def test_finish_waits_however_often_it_is_cancelled(outcome: Exception | None) -> None:
+    gate, done = asyncio.Event(), []
+
+    async def work() -> None:
+        await gate.wait()
+        done.append(1)
+        if outcome is not None:
+            raise outcome
+
+    task = asyncio.create_task(finish(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [1]
+
+
+@pytest.mark.asyncio
+async def test_work_that_is_itself_cancelled_is_a_cancellation() -> None:
+    work = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(finish(work))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.asyncio
+async def test_off_loop_waits_for_its_thread_when_cancelled() -> None:
+    begun, gate, done = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        begun.set()
+        gate.wait(5)
+        done.append(threading.current_thread() is not threading.main_thread())
+
+    task = asyncio.create_task(off_loop(work))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [True]
+
+
+class Steps:
+    """A blocking context manager that writes down what happens to it."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    @contextlib.contextmanager
+    def manager(self, *, swallow: bool = False) -> Iterator[int]:
+        self.seen.append("enter")
+        self.gate.wait(5)
+        try:
+            yield 3
+        except BaseException as error:
+            self.seen.append(type(error).__name__)
+            if not swallow:
+                raise
+        finally:
+            self.seen.append("exit")
+
+
+@pytest.mark.asyncio
+async def test_entered_enters_and_leaves() -> None:
+    steps = Steps()
+    async with entered(steps.manager()) as value:
+        assert value == 3
+    assert steps.seen == ["enter", "exit"]
+
+
+@pytest.mark.asyncio
+async def test_entered_tells_the_manager_what_was_raised() -> None:
+    steps = Steps()
+
+    async def fail(*, swallow: bool) -> None:
+        async with entered(steps.manager(swallow=swallow)):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail(swallow=False)
+    await fail(swallow=True)
+    assert steps.seen == ["enter", "ZeroDivisionError", "exit"] * 2
+
+
+@pytest.mark.asyncio
+async def test_entered_leaves_what_was_entered_while_it_was_cancelled() -> None:
+    steps = Steps()
+    steps.gate.clear()
+
+    async def use() -> None:
+        async with entered(steps.manager()):
+            raise AssertionError("it was cancelled before")
+
+    task = asyncio.create_task(use())
+    while not steps.seen:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.sleep(0)
+    steps.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert steps.seen == ["enter", "CancelledError", "exit"]

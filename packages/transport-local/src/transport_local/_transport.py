@@ -1,0 +1,268 @@
+"""The facade: lifecycle, checks before anything is done, events; the work is done below."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from transport_core import (
+    DEFAULT_OUTPUT_LIMIT,
+    BytesMoved,
+    Capability,
+    CommandError,
+    CommandResult,
+    ConfigurationError,
+    EventSink,
+    Progress,
+    SourceKind,
+    Stdin,
+    Symlinks,
+    TransferResult,
+)
+from transport_core.authoring import (
+    Calls,
+    CommandTold,
+    Deadline,
+    PathArg,
+    Word,
+    check_limit,
+    check_stdin,
+    emit,
+    encode_argv,
+    encode_env,
+    encode_path,
+    finish,
+    short_argv,
+)
+
+from ._checks import check_grace, check_name, check_sink, checked_option, copy_options
+from ._copy import CopyOrder
+from ._files import Copiers, transfer
+from ._process import KILL_SECONDS
+from ._run import Order, run
+
+_CLOSE_SECONDS = KILL_SECONDS + 3.0
+
+_CAPABILITIES = frozenset(Capability) - {
+    Capability.CONNECTION,
+    Capability.STREAMING,
+    Capability.FILE_OPERATIONS,
+}
+
+
+class LocalTransport:
+    """Run, put and get on this machine: ``remote`` paths are paths here."""
+
+    def __init__(
+        self,
+        *,
+        cwd: PathArg | None = None,
+        env: Mapping[str, str | bytes] | None = None,
+        name: str = "local",
+        on_event: EventSink | None = None,
+        kill_grace: float = 2.0,
+    ) -> None:
+        """Do no I/O.
+
+        Args:
+            cwd: Where commands start and relative remote paths begin; None is the process's
+                own working directory at the time of opening.
+            env: Added to the process's own environment for each command; programs are looked
+                up in its PATH.
+            name: For people and logs.
+            on_event: Called with each typed event, on the event loop.
+            kill_grace: Seconds between TERM and KILL when a command is stopped.
+
+        Raises:
+            ConfigurationError: An option is impossible.
+        """
+        self._cwd = b"" if cwd is None else checked_option(encode_path, cwd, "cwd")
+        self._env = checked_option(encode_env, env)
+        self._grace = checked_option(check_grace, kill_grace)
+        self._name = checked_option(check_name, name)
+        self._sink = checked_option(check_sink, on_event)
+        self._calls = Calls(name)
+        self._base = b""
+        self._copiers: Copiers | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """For people and logs."""
+        return self._name
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do."""
+        return _CAPABILITIES
+
+    def __repr__(self) -> str:
+        """Show its name, and whether it is open."""
+        return f"<LocalTransport {self._name} {'open' if self._calls.is_open else 'closed'}>"
+
+    # -- lifecycle
+
+    async def __aenter__(self) -> Self:
+        """Open; no thread is started before the first transfer.
+
+        Raises:
+            TransportClosedError: It is open already.
+            ConfigurationError: The process's own working directory does not exist any more.
+        """
+        self._calls.open()
+        try:
+            self._base = os.path.join(os.getcwdb(), self._cwd)
+        except OSError as error:
+            await self._calls.close(0.0)
+            raise ConfigurationError(
+                "the working directory of this process does not exist any more",
+                transport=self._name,
+                hint="change to another directory before opening the transport",
+            ) from error
+        self._copiers = Copiers()
+        self._starting = asyncio.Lock()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Close."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop the calls in flight; twice is silent, bounded by ``kill_grace`` plus 5 seconds."""
+        await finish(self._close(self._copiers))
+
+    async def _close(self, copiers: Copiers | None) -> None:
+        await self._calls.close(self._grace + _CLOSE_SECONDS)
+        if copiers is not None:
+            copiers.close()
+
+    # -- the three verbs
+
+    async def run(
+        self,
+        argv: Sequence[Word],
+        *,
+        stdin: Stdin = None,
+        env: Mapping[str, str | bytes] | None = None,
+        cwd: PathArg | None = None,
+        timeout: float | None = None,
+        output_limit: int | None = DEFAULT_OUTPUT_LIMIT,
+        check: bool = False,
+    ) -> CommandResult:
+        """Run a program with exactly these words; see ``transport_core.Transport.run``.
+
+        A path given as ``stdin`` that cannot be read is a NotFoundError,
+        PermissionDeniedError or IsADirectoryTransferError, and nothing was started.
+        """
+        words = encode_argv(argv)
+        values = self._env | encode_env(env)
+        where = b"" if cwd is None else encode_path(cwd, "cwd")
+        check_stdin(stdin)
+        check_limit(output_limit, "output_limit")
+        deadline = Deadline(timeout)
+        with self._calls.track():
+            order = Order(
+                argv=words,
+                env=dict(os.environ) | {key: os.fsdecode(value) for key, value in values.items()},
+                cwd=os.path.join(self._base, where),
+                stdin=stdin,
+                deadline=deadline,
+                output_limit=output_limit,
+                grace=self._grace,
+                name=self._name,
+                starting=self._starting,
+            )
+            with CommandTold(self._name, short_argv(words), self._sink) as told:
+                result = await run(order)
+                told.ended(result)
+        return self._checked(result) if check else result
+
+    def _checked(self, result: CommandResult) -> CommandResult:
+        try:
+            return result.check()
+        except CommandError as error:
+            error.transport = self._name
+            raise
+
+    async def put(
+        self,
+        local: PathArg,
+        remote: PathArg,
+        *,
+        mode: int | None = None,
+        overwrite: bool = True,
+        parents: bool = False,
+        symlinks: Symlinks = Symlinks.KEEP,
+        kind: SourceKind | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> TransferResult:
+        """Copy a file or tree; see ``transport_core.Transport.put``."""
+        here, there = encode_path(local, "local"), encode_path(remote, "remote")
+        options = copy_options(
+            mode=mode, overwrite=overwrite, parents=parents, symlinks=symlinks, kind=kind
+        )
+        deadline = Deadline(timeout)
+        with self._calls.track():
+            target = os.path.join(self._base, there)
+            order = CopyOrder(source=here, target=target, links_stay_inside=False, **options)
+            return await self._transfer("put", order, (here, there), deadline, progress)
+
+    async def get(
+        self,
+        remote: PathArg,
+        local: PathArg,
+        *,
+        mode: int | None = None,
+        overwrite: bool = True,
+        parents: bool = False,
+        symlinks: Symlinks = Symlinks.KEEP,
+        kind: SourceKind | None = None,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        max_files: int | None = None,
+        progress: Progress | None = None,
+    ) -> TransferResult:
+        """Copy a file or tree; see ``transport_core.Transport.get``."""
+        there, here = encode_path(remote, "remote"), encode_path(local, "local")
+        options = copy_options(
+            mode=mode, overwrite=overwrite, parents=parents, symlinks=symlinks, kind=kind,
+            max_bytes=max_bytes, max_files=max_files,
+        )  # fmt: skip
+        deadline = Deadline(timeout)
+        with self._calls.track():
+            source = os.path.join(self._base, there)
+            order = CopyOrder(source=source, target=here, links_stay_inside=True, **options)
+            return await self._transfer("get", order, (here, there), deadline, progress)
+
+    async def _transfer(
+        self,
+        direction: str,
+        order: CopyOrder,
+        paths: tuple[bytes, bytes],
+        deadline: Deadline,
+        progress: Progress | None,
+    ) -> TransferResult:
+        assert self._copiers is not None  # noqa: S101 - the call is tracked, so it is open
+        result = await transfer(
+            order,
+            paths=paths,
+            copiers=self._copiers,
+            deadline=deadline,
+            progress=progress,
+            name=self._name,
+        )
+        event = BytesMoved(
+            transport=self._name, direction=direction, files=result.files, bytes=result.bytes
+        )
+        emit(event, self._sink)
+        return result

@@ -1,0 +1,99 @@
+"""What one test is given: a target, transports to use, paths to use, a marker to find.
+
+Closes what it made. Must not know pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from transport_core import Transport
+
+from transport_testbed.conformance._target import Probe, Target
+
+T = TypeVar("T")
+
+
+class Case:
+    """One test of one transport on one target.
+
+    Attributes:
+        target: The place.
+        probe: Looks at it from outside.
+        marker: A word that no other test uses; put it in an environment or argv, and find it.
+    """
+
+    def __init__(self, target: Target, build: Callable[[], Transport], local_dir: Path) -> None:
+        self.target = target
+        self.probe: Probe = target.probe
+        self.marker = f"tt{secrets.token_hex(12)}"
+        self._build = build
+        self._local_dir = local_dir
+        self._numbers = itertools.count(1)
+        self._made: list[Transport] = []
+        self._opened: Transport | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """The open transport; a test with ``opened=False`` makes its own."""
+        if self._opened is None:
+            message = "this test has no open transport: use case.make(), or opened=True"
+            raise RuntimeError(message)
+        return self._opened
+
+    def make(self) -> Transport:
+        """Return a new transport, not open; the case closes it at the end."""
+        transport = self._build()
+        self._made.append(transport)
+        return transport
+
+    def remote(self, name: str | bytes = b"") -> bytes:
+        """Return a path on the target, below the directory of this test; nothing is made."""
+        word = os.fsencode(name) or b"remote-%d" % next(self._numbers)
+        return os.path.join(os.fsencode(self.target.workdir), word)
+
+    def local(self, name: str | bytes = b"") -> Path:
+        """Return a path on this side, below a fresh directory; nothing is made."""
+        word = os.fsdecode(name) or f"local-{next(self._numbers)}"
+        return self._local_dir / word
+
+    @overload
+    async def eventually(
+        self, predicate: Callable[[], Awaitable[T]], seconds: float = 5.0
+    ) -> T: ...
+    @overload
+    async def eventually(self, predicate: Callable[[], T], seconds: float = 5.0) -> T: ...
+    async def eventually(self, predicate: Callable[[], Any], seconds: float = 5.0) -> Any:
+        """Wait until a predicate, plain or async, is true; return what it gave."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            found = predicate()
+            value = await found if inspect.isawaitable(found) else found
+            if value:
+                return value
+            assert asyncio.get_running_loop().time() < end, f"not within {seconds} s: {predicate}"
+            await asyncio.sleep(0.01)
+
+    async def open(self) -> None:
+        """Open the transport of this test."""
+        transport = self.make()
+        await transport.__aenter__()
+        self._opened = transport
+
+    async def close(self) -> None:
+        """Close everything that was made, the last first; every one is tried."""
+        errors: list[Exception] = []
+        while self._made:
+            try:
+                await self._made.pop().aclose()
+            except Exception as error:  # noqa: BLE001 - collected, so that the others are closed
+                errors.append(error)
+        if errors:
+            raise errors[0]

@@ -1,0 +1,247 @@
+"""Where the tests are collected and run: subjects, places, and a row for the report of each test.
+
+Works in every process of a run; what becomes of the rows is _gather's.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from transport_core import Transport
+from transport_core.authoring import escape
+
+from transport_testbed.conformance import _claims
+from transport_testbed.conformance._clause import PLACE, Place, clause_of
+from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
+from transport_testbed.conformance._verdict import State
+from transport_testbed.conformance._waivers import Waiver, waived
+
+ROW = "transport_row"
+"""Key under which a report carries what is known of its test, as JSON."""
+
+ALONE = frozenset({"cut", "login-counter"})
+"""What a test needs that cannot share a server with another: it would be cut or counted too."""
+
+
+class Places(Protocol):
+    """Opens the places that the testbed has."""
+
+    names: tuple[str, ...]
+    shell_only: frozenset[str]
+    """Places that differ from another by their login shell only: they run the tests about it."""
+
+    def open(self, name: str, *, alone: bool) -> AbstractContextManager[Target]:
+        """Open a fresh place, alone on its server if need be.
+
+        Raises:
+            NotOfferedError: There is no such place here.
+            HarnessError: There should be.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Session:
+    """What this process knows of the run."""
+
+    places: Places
+    only: str = ""
+    lag: float = 0.1
+    waivers: tuple[Waiver, ...] = ()
+    #: Tests collected, by subject.
+    collected: dict[str, int] = field(default_factory=dict)
+    #: The class that goes by a label; a second one is a problem.
+    labels: dict[str, type] = field(default_factory=dict)
+    problems: dict[type, tuple[str, ...]] = field(default_factory=dict)
+
+
+SESSION = pytest.StashKey[Session]()
+_SUBJECT = pytest.StashKey[tuple[str, str]]()
+
+
+def suite_of(cls: Any) -> Any:
+    """Return the class of the suite that a guest's class is derived from."""
+    return next(base for base in reversed(cls.__mro__) if PLACE in vars(base))
+
+
+def parametrize(metafunc: pytest.Metafunc, session: Session) -> None:
+    """Give a test of the suite one subject for each place of its class."""
+    cls: Any = metafunc.cls
+    label = _claims.label_of(cls)
+    if cls not in session.problems:
+        first = session.labels.setdefault(label, cls)
+        found = list(_claims.problems(cls, suite_of(cls)))
+        if first is not cls:
+            found.append(f"{first.__name__} and {cls.__name__} are both called {label}")
+        found += _unknown(cls, session)
+        session.problems[cls] = tuple(found)
+    names = _for_test(metafunc.function, expand(cls, session), session)
+    metafunc.parametrize(PLACE, names, ids=[f"{label}@{name}" for name in names], indirect=True)
+
+
+def expand(cls: Any, session: Session) -> list[str]:
+    """Return the places of a class, its patterns expanded, each once."""
+    known = [*cls.places, *session.places.names]
+    return list(dict.fromkeys(n for each in cls.targets for n in known if fnmatchcase(n, each)))
+
+
+def _for_test(function: object, names: list[str], session: Session) -> list[str]:
+    """Leave out the places that are there for their login shell if the test is not about it."""
+    says = clause_of(function)
+    whole = [name for name in names if name not in session.places.shell_only]
+    return whole if says is not None and not says.shells and whole else names
+
+
+def _unknown(cls: Any, session: Session) -> list[str]:
+    known = [*cls.places, *session.places.names]
+    return [
+        f"{cls.__name__}: no place is called {each}; there are: {', '.join(known)}"
+        for each in cls.targets
+        if not any(fnmatchcase(name, each) for name in known)
+    ]
+
+
+def note_subject(item: pytest.Item, session: Session) -> None:
+    """Note a test of the suite when it is collected, before anybody can take it out."""
+    if clause_of(getattr(item, "function", None)) is None:
+        return
+    name = item.callspec.params[PLACE]  # type: ignore[attr-defined]
+    subject = f"{_claims.label_of(item.cls)}@{name}"  # type: ignore[attr-defined]
+    item.stash[_SUBJECT] = (subject, name)
+    session.collected[subject] = session.collected.get(subject, 0) + 1
+
+
+def unwanted(item: pytest.Item, session: Session) -> bool:
+    """Whether a test is of a subject that ``--transport-targets`` leaves out."""
+    subject, name = item.stash.get(_SUBJECT, ("", ""))
+    patterns = [each for each in session.only.split(",") if each]
+    return bool(subject and patterns) and not any(
+        fnmatchcase(subject, each) or fnmatchcase(name, each) for each in patterns
+    )
+
+
+@contextmanager
+def open_place(
+    request: pytest.FixtureRequest, build: Callable[[Target], Transport]
+) -> Iterator[Place]:
+    """Open the place of a test, or skip it with the reason; what goes wrong is the testbed's."""
+    session = request.config.stash[SESSION]
+    says = clause_of(request.node.function)
+    if says is None:
+        raise HarnessError(f"{request.node.name} has no clause")
+    name: str = request.param
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="transport-local-") as local,
+            _place(request.cls, session, name, alone=bool(ALONE & set(says.offers))) as target,
+        ):
+            missing = [fact for fact in says.offers if fact not in target.offers]
+            if missing:
+                skip(request.node, State.NOT_OFFERED, f"{missing[0]}: {target.why_not(missing[0])}")
+            yield Place(
+                target=target,
+                build=lambda: build(target),
+                local_dir=Path(local).resolve(),
+                lag=session.lag,
+                not_claimed=lambda reason: skip(request.node, State.NOT_CLAIMED, reason),
+            )
+    except NotOfferedError as error:
+        skip(request.node, State.NOT_OFFERED, str(error))
+
+
+def _place(cls: Any, session: Session, name: str, *, alone: bool) -> AbstractContextManager[Target]:
+    own: Mapping[str, Callable[[], AbstractContextManager[Target]]] = cls.places
+    return own[name]() if name in own else session.places.open(name, alone=alone)
+
+
+def skip(item: pytest.Item, state: State, reason: str) -> None:
+    """Skip in a way that the report can tell from a skip that nobody earned."""
+    item.stash[_SKIPPED] = (state, reason)
+    pytest.skip(f"{state.value}: {escape(reason)}")
+
+
+_SKIPPED = pytest.StashKey[tuple[State, str]]()
+
+
+def add_row(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, session: Session,
+) -> None:  # fmt: skip
+    """Put into a report what its phase came to; a waived failure no longer counts for pytest."""
+    says = clause_of(item.function)  # type: ignore[attr-defined]
+    if says is None or _SUBJECT not in item.stash:
+        return
+    suite = suite_of(item.cls)  # type: ignore[attr-defined]
+    name: str = item.originalname  # type: ignore[attr-defined]
+    subject = item.stash[_SUBJECT][0]
+    state, reason = _came_to(item, call, report)
+    why = ""
+    if state is State.FAILED:
+        today = dt.datetime.now(tz=dt.UTC).date()
+        why = waived(session.waivers, subject, says.ids, item.name, today=today)
+    if why and report.failed:
+        report.outcome, report.wasxfail = "skipped", f"waived: {why}"
+    row: dict[str, Any] = {
+        "subject": subject,
+        "section": suite.catalogue[name].section if name in suite.catalogue else suite.__name__,
+        "clauses": says.ids,
+        "test": name,
+        "variant": variant(item.name, subject),
+        "state": state.name,
+        "reason": reason,
+        "waiver": why,
+        "file": item.nodeid.partition("::")[0],
+    }
+    if report.when == "setup":
+        row["plan"] = {
+            "tests": session.collected[subject],
+            "sections": _claims.sections(_meant_for(item, suite.catalogue, session)),
+            "note": _note(item, suite.catalogue, session),
+            "problems": session.problems.get(item.cls, ()),  # type: ignore[attr-defined]
+        }
+    # A list of its own: the item's would carry the rows of the earlier phases along.
+    report.user_properties = [*report.user_properties, (ROW, json.dumps(row))]
+
+
+def _meant_for(
+    item: pytest.Item, tests: Mapping[str, _claims.Entry], session: Session
+) -> Mapping[str, _claims.Entry]:
+    """Return the tests that are meant for the place of a test."""
+    whole = set(expand(item.cls, session)) - session.places.shell_only  # type: ignore[attr-defined]
+    if item.stash[_SUBJECT][1] not in session.places.shell_only or not whole:
+        return tests
+    return {name: entry for name, entry in tests.items() if entry.clause.shells}
+
+
+def _note(item: pytest.Item, tests: Mapping[str, _claims.Entry], session: Session) -> str:
+    """Say what was not meant to run there: nothing is left out in silence."""
+    rest = len(tests) - len(_meant_for(item, tests, session))
+    return f"{rest} tests that do not depend on the login shell" if rest else ""
+
+
+def variant(name: str, subject: str) -> str:
+    """Return the name of a test with its parameters, its subject left out."""
+    return name.replace(f"[{subject}]", "").replace(f"[{subject}-", "[")
+
+
+def _came_to(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> tuple[State, str]:
+    error = call.excinfo.value if call.excinfo else None
+    text = escape(f"{type(error).__name__}: {error}".partition("\n")[0]) if error else ""
+    if report.passed:
+        return State.PASSED, ""
+    if report.skipped:
+        unearned = f"skipped without being entitled to it: {escape(str(error or ''))}"
+        return item.stash.get(_SKIPPED, (State.FAILED, unearned))
+    if report.when != "call" or isinstance(error, HarnessError):
+        return State.ERROR, f"{report.when}: {text}"
+    return State.FAILED, text

@@ -1,0 +1,105 @@
+"""The place a transport is tested on: its facts, how to look at it from outside, how to break it.
+
+Must not know any transport, nor how the place came to be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class HarnessError(Exception):
+    """The testbed could not do its part; says nothing about the transport under test."""
+
+
+class NotOfferedError(Exception):
+    """There is no such place here; the text says why."""
+
+
+class Probe(Protocol):
+    """Looks at the target from outside: synchronous, and never by the transport under test."""
+
+    def read(self, path: bytes) -> bytes:
+        """Return the content of a file."""
+        ...
+
+    def write(self, path: bytes, data: bytes, mode: int = 0o644) -> None:
+        """Make a file that belongs to the login."""
+        ...
+
+    def lstat(self, path: bytes) -> os.stat_result | None:
+        """Return what stands at a path, links not followed; None if nothing does."""
+        ...
+
+    def listdir(self, path: bytes) -> list[bytes]:
+        """Return the names in a directory."""
+        ...
+
+    def readlink(self, path: bytes) -> bytes:
+        """Return what a symbolic link holds."""
+        ...
+
+    def make_dir(self, path: bytes, mode: int = 0o755) -> None:
+        """Make a directory that belongs to the login."""
+        ...
+
+    def make_link(self, target: bytes, path: bytes) -> None:
+        """Make a symbolic link at ``path`` that holds ``target``."""
+        ...
+
+    def processes(self, marker: str) -> list[int]:
+        """Return live processes whose environment or argv holds the marker; not the suite's own."""
+        ...
+
+    def command_lines(self) -> list[bytes]:
+        """Return the argv of every process that can be seen, the suite's own excluded."""
+        ...
+
+    def logins(self) -> int | None:
+        """Return how many logins the server has logged; None where they cannot be counted."""
+        ...
+
+
+class Faults(Protocol):
+    """Breaks the target."""
+
+    def cut(self) -> AbstractContextManager[int]:
+        """End the connections of this target's login; gives how many sessions were ended.
+
+        Raises:
+            HarnessError: There was none to end, so nothing was tested.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One place, for one test.
+
+    Attributes:
+        name: ``"here"``, ``"stack"``, ``"direct"``, ``"jump"``, ``"login-bash"`` and so on.
+        workdir: Absolute directory on the target: fresh, writable by the login, removed after.
+        facts: What ``make_transport`` needs, such as ``"endpoint"``.
+        environment: For local transports that run within a stack.
+        offers: Facts of the place, such as ``"posix"``, ``"slurm"``, ``"cut"``.
+        not_offered: Why a fact does not hold here, by fact.
+        probe: Looks from outside.
+        faults: Breaks the place; None where it cannot be broken.
+    """
+
+    name: str
+    workdir: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    offers: frozenset[str] = frozenset()
+    not_offered: Mapping[str, str] = field(default_factory=dict)
+    probe: Probe
+    faults: Faults | None = None
+
+    def why_not(self, fact: str) -> str:
+        """Say why a fact does not hold here."""
+        return self.not_offered.get(fact, f"{self.name} does not offer it")

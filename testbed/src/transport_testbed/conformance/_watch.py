@@ -1,0 +1,197 @@
+"""What a test must not do beside its purpose: leave something behind, or block the event loop.
+
+Measures; the caller judges. Must not know transports or pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Self
+
+_GRACE = 1.0
+"""Seconds that a thread or child, told to end, may take to be gone."""
+
+_TICK = 0.01
+
+_LATE = 1.5 * _TICK
+"""Seconds after which the watching thread was kept waiting itself."""
+
+_POOL = "suite-pool"
+
+_STDLIB = frozenset(sys.stdlib_module_names)
+
+
+class _Pool(concurrent.futures.ThreadPoolExecutor):
+    """The loop's default executor. Its threads are the loop's; work left in it is a leak."""
+
+    def __init__(self) -> None:
+        super().__init__(thread_name_prefix=_POOL)
+        self.running: set[concurrent.futures.Future[Any]] = set()
+
+    def submit(self, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        future = super().submit(*args, **kwargs)
+        self.running.add(future)
+        future.add_done_callback(self.running.discard)
+        return future
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What this process holds at one moment."""
+
+    pool: _Pool
+    tasks: frozenset[asyncio.Task[Any]]
+    threads: frozenset[threading.Thread]
+    files: frozenset[tuple[str, str]]
+    children: frozenset[tuple[int, str]]
+
+    @classmethod
+    def take(cls) -> Self:
+        """Note what there is, and take over the loop's executor. Called in the loop."""
+        pool = _Pool()
+        asyncio.get_running_loop().set_default_executor(pool)
+        return cls(
+            pool=pool,
+            tasks=frozenset(asyncio.all_tasks()),
+            threads=frozenset(threading.enumerate()),
+            files=frozenset(_files()),
+            children=frozenset(_children()),
+        )
+
+    async def left(self) -> list[str]:
+        """Return what is there now and was not before, in words; waits a moment for it to go."""
+        end = time.monotonic() + _GRACE
+        while (found := list(self._more())) and time.monotonic() < end:
+            await asyncio.sleep(0.005)
+        self.pool.shutdown(wait=False)
+        return found
+
+    def _more(self) -> Iterator[str]:
+        for task in asyncio.all_tasks() - self.tasks:
+            yield f"task {task.get_name()}: {task.get_coro()}"
+        for thread in set(threading.enumerate()) - self.threads:
+            if not thread.name.startswith((_POOL, LoopWatch.NAME)):
+                yield f"thread {thread.name}"
+        if self.pool.running:
+            yield f"{len(self.pool.running)} calls running in the loop's executor"
+        yield from (f"descriptor {fd}: {what}" for fd, what in set(_files()) - self.files)
+        yield from (f"child {pid}: {what}" for pid, what in set(_children()) - self.children)
+
+
+def _files() -> Iterator[tuple[str, str]]:
+    # The descriptor that lists the directory is gone before its link is read.
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            yield number, os.readlink(f"/proc/self/fd/{number}")
+
+
+def _children() -> Iterator[tuple[int, str]]:
+    """Yield children, those included that ended and that nobody has waited for."""
+    me = os.getpid()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{entry}/stat", "rb") as file:
+                    name, _, rest = file.read().rpartition(b")")
+                if int(rest.split()[1]) == me:
+                    yield int(entry), os.fsdecode(name.partition(b"(")[2])
+
+
+class LoopWatch:
+    """Notices, from a thread of its own, when one callback keeps the loop from running.
+
+    Says so only by proof: what counts is what the callback computed, and the time in which it
+    waited while this thread ran on time. On a machine that keeps both waiting it says less.
+    """
+
+    NAME = "suite-loop-watch"
+
+    def __init__(self, *, limit: float) -> None:
+        self.blocked = ""
+        self._limit = limit
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._ident = threading.get_ident()
+        self._clock = time.pthread_getcpuclockid(self._ident)
+        self._schedstat = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+        self._beat()
+        self._thread = threading.Thread(target=self._watch, name=self.NAME, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+        self._next.cancel()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        self._beats = getattr(self, "_beats", 0) + 1
+        self._next = self._loop.call_later(_TICK, self._beat)
+
+    def _watch(self) -> None:
+        seen, callback, last = -1, None, time.monotonic()
+        idle = computed = queued = 0.0
+        while not self._ended.wait(_TICK):
+            now, frame = time.monotonic(), sys._current_frames().get(self._ident)  # noqa: SLF001 - the documented way to it
+            if (self._beats, running := _callback(frame)) != (seen, callback):
+                seen, callback = self._beats, running
+                idle, computed = 0.0, self._cpu()
+            elif now - last < _LATE:
+                idle += max(0.0, _TICK - (self._queued() - queued))
+            last, queued = now, self._queued()
+            if max(idle, self._cpu() - computed) > self._limit and not self.blocked:
+                self._blame(frame)
+                seen = -1
+
+    def _cpu(self) -> float:
+        return time.clock_gettime(self._clock)
+
+    def _queued(self) -> float:
+        """Seconds that the loop's thread was ready to run and had no processor (proc(5))."""
+        try:
+            with open(self._schedstat, "rb") as file:
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0.0
+
+    def _blame(self, frame: FrameType | None) -> None:
+        """Keep where the loop's thread is, unless it is the suite that keeps it there."""
+        stack, culprit = frame, frame
+        if culprit is not None and culprit.f_code.co_name == "_execute_child":
+            # Starting a process waits until the child has got a processor and called exec.
+            return
+        while culprit is not None and _module(culprit).partition(".")[0] in _STDLIB:
+            # Down to the loop itself: nobody's callback is running.
+            if culprit.f_code.co_name == "run_forever":
+                return
+            culprit = culprit.f_back
+        if culprit is None or _module(culprit).startswith("transport_testbed."):
+            return
+        lines = "".join(traceback.format_stack(stack, limit=8))
+        limit = f"{self._limit * 1000:g} ms"
+        self.blocked = f"the event loop was blocked for more than {limit} in\n{lines}"
+
+
+def _callback(frame: FrameType | None) -> FrameType | None:
+    """Return the outermost frame of the callback that the loop is running; None between them."""
+    while frame is not None and frame.f_back is not None:
+        if frame.f_back.f_code.co_name == "_run" and _module(frame.f_back) == "asyncio.events":
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))

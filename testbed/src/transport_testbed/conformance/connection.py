@@ -1,0 +1,145 @@
+"""Transports that hold a connection: one login, losses, hops, events (CONN-01, 03, 05, 08)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from transport_core import Capability, ConnectionLostError, Delivery
+
+from transport_testbed.conformance._case import Case
+from transport_testbed.conformance._clause import clause
+from transport_testbed.conformance.samples import (
+    begun,
+    content,
+    cut,
+    everything_logged,
+    failure,
+    look,
+    sh,
+)
+
+HELD = (Capability.CONNECTION,)
+
+
+class ConnectionTests:
+    """One connection for all calls, and a new one when it is lost."""
+
+    @clause("CONN-01", needs=HELD, offers=("login-counter",), opened=False)
+    async def test_all_calls_share_one_login(self, case: Case) -> None:
+        """Many commands and transfers, one after another and at once, are one login."""
+        source = case.local("source")
+        source.write_bytes(b"x")
+        before = case.probe.logins()
+        async with case.make() as transport:
+            await transport.run(["true"])
+            await asyncio.gather(
+                *(transport.run(["true"]) for _ in range(12)),
+                *(transport.put(source, case.remote(f"f{n}")) for n in range(3)),
+            )
+            await transport.get(case.remote("f0"), case.local("back"))
+        after = case.probe.logins()
+        assert before is not None
+        assert after is not None
+        assert after - before == 1
+
+    @clause("CONN-03", needs=HELD, offers=("cut",))
+    async def test_a_call_in_flight_at_a_loss_is_lost_and_not_repeated(self, case: Case) -> None:
+        """It fails with what is known, and the command is not sent a second time."""
+        trace = case.remote("trace")
+        script = sh('echo ran >> "$1"; sleep 20', trace, case.marker)
+        call = asyncio.create_task(case.transport.run(script))
+        await begun(case)
+        await case.eventually(lambda: content(case, trace) == b"ran\n")
+        with cut(case):
+            error = await failure(ConnectionLostError, call)
+        assert isinstance(error, ConnectionError)
+        assert error.delivery is Delivery.UNKNOWN
+        assert (await case.transport.run(["printf", "on"])).stdout == b"on"
+        assert content(case, trace) == b"ran\n", "the command was repeated"
+
+    @clause("CONN-03", needs=HELD, offers=("cut", "login-counter"))
+    async def test_after_a_loss_all_that_wait_share_one_login(self, case: Case) -> None:
+        """Ten calls that find the connection lost are served by one new login."""
+        await case.transport.run(["true"])
+        before = case.probe.logins()
+        lost = asyncio.create_task(case.transport.run(sh("sleep 20", case.marker)))
+        await begun(case)
+        with cut(case):
+            await failure(ConnectionLostError, lost)
+        results = await asyncio.gather(
+            *(case.transport.run(["printf", f"{n}"]) for n in range(10)), return_exceptions=True
+        )
+        after = case.probe.logins()
+        wrong = [found for found in results if isinstance(found, BaseException)]
+        assert not wrong
+        assert before is not None
+        assert after is not None
+        assert after - before == 1
+
+    @clause("CONN-03", needs=HELD, offers=("cut",))
+    async def test_a_transfer_in_flight_at_a_loss_leaves_nothing(self, case: Case) -> None:
+        """A put that loses its connection is an error, and its name stands for nothing."""
+        source, where = case.local("source"), case.remote("d")
+        with source.open("wb") as file:
+            file.truncate(32 * 1024 * 1024)
+        case.probe.make_dir(where)
+        reached = asyncio.Event()
+
+        def note(done: int, total: int | None) -> None:
+            reached.set()
+
+        call = asyncio.create_task(case.transport.put(source, where + b"/file", progress=note))
+        await reached.wait()
+        if call.done():
+            return  # over before it could be cut: nothing to see on so fast a place
+        with cut(case):
+            found = await asyncio.gather(call, return_exceptions=True)
+        names = {bytes(name) for name in case.probe.listdir(where)}
+        if isinstance(found[0], BaseException):
+            assert isinstance(found[0], ConnectionError), repr(found[0])
+            assert b"file" not in names or look(case, where + b"/file").st_size == 2**25
+        else:
+            assert look(case, where + b"/file").st_size == 2**25
+
+    @clause("LIFE-02", needs=HELD, offers=("cut",), opened=False)
+    async def test_closing_after_a_loss_is_silent(self, case: Case) -> None:
+        """A connection that is gone does not make closing fail, nor take long."""
+        transport = case.make()
+        await transport.__aenter__()
+        call = asyncio.create_task(transport.run(sh("sleep 20", case.marker)))
+        await begun(case)
+        with cut(case):
+            await failure(ConnectionLostError, call)
+        try:
+            await asyncio.wait_for(transport.aclose(), 10.0)
+            await transport.aclose()
+        except Exception as error:
+            raise AssertionError(f"closing raised {error!r}") from error
+
+    @clause("CONN-05", needs=HELD, offers=("jump", "isolated"))
+    async def test_what_only_a_hop_reaches_is_reached_through_it(self, case: Case) -> None:
+        """Commands and files pass the hop, many at once, as if it were not there."""
+        source, back = case.local("source"), case.local("back")
+        source.write_bytes(bytes(range(256)) * 4000)
+        remote = case.remote("file")
+        await case.transport.put(source, remote)
+        await case.transport.get(remote, back)
+        assert content(case, remote) == back.read_bytes() == source.read_bytes()
+        results = await asyncio.gather(*(case.transport.run(["printf", f"{n}"]) for n in range(12)))
+        assert [result.stdout for result in results] == [b"%d" % n for n in range(12)]
+
+    @clause("CONN-08", needs=(Capability.CONNECTION, Capability.EVENTS), opened=False)
+    async def test_what_happens_is_logged_as_typed_events(self, case: Case) -> None:
+        """Connecting, commands and bytes are told to the one logger, in this order."""
+        source = case.local("source")
+        source.write_bytes(b"x")
+        with everything_logged() as logged:
+            async with case.make() as transport:
+                await transport.run(["true"])
+                await transport.put(source, case.remote("file"))
+        ours = [text for text in logged if text.startswith("intercede.transport")]
+        wanted = ["Connected(", "Authenticated(", "CommandStarted(", "CommandFinished("]
+        wanted.append("BytesMoved(")
+        first = [next((n for n, text in enumerate(ours) if name in text), -1) for name in wanted]
+        assert -1 not in first, dict(zip(wanted, first, strict=True))
+        assert first == sorted(first)

@@ -1,0 +1,185 @@
+"""Stopping commands, those that stay, and many at once (RUN-11, 12, 13; LIFE-05)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from transport_core import Capability, CommandTimeoutError
+
+from transport_testbed.conformance._case import Case
+from transport_testbed.conformance._clause import clause
+from transport_testbed.conformance.samples import SECONDS_TO_STOP, begun, content, failure, sh
+
+TREES = {
+    "a child in the background": "sleep 1000 & sleep 1000",
+    "a grandchild": "sh -c 'sleep 1000 & wait' & wait",
+    "children whose parent has gone": "sleep 1000 & sleep 1000 & exit 0",
+    "a pipeline": "sleep 1000 | cat",
+}
+"""Process trees of which nothing may be left; the marker is in their environment."""
+
+
+def _left(case: Case, marks: dict[str, str]) -> dict[str, list[int]]:
+    left = {name: list(case.probe.processes(mark)) for name, mark in marks.items()}
+    return {name: pids for name, pids in left.items() if pids}
+
+
+class RunStopTests:
+    """When a call is over, so is its command."""
+
+    @clause("RUN-11", needs=(Capability.STOP,), shells=True)
+    async def test_a_timeout_ends_the_whole_process_group(self, case: Case) -> None:
+        """At the time of the error nothing of the tree is left, and the output is kept."""
+        marks = {name: f"{case.marker}-{index}" for index, name in enumerate(TREES)}
+        calls = [
+            case.transport.run(
+                sh(f"echo begun; echo err >&2; {script}", marks[name]),
+                env={"CONFORMANCE_MARK": marks[name]},
+                timeout=1.0,
+            )
+            for name, script in TREES.items()
+        ]
+        started = time.monotonic()
+        errors = await asyncio.gather(*(failure(CommandTimeoutError, call) for call in calls))
+        assert not _left(case, marks), "processes that outlive the timeout"
+        assert time.monotonic() - started < 1.0 + SECONDS_TO_STOP
+        for name, error in zip(TREES, errors, strict=True):
+            assert isinstance(error, TimeoutError)
+            assert error.stopped, name
+            assert error.result is not None, name
+            assert (error.result.stdout, error.result.stderr) == (b"begun\n", b"err\n"), name
+
+    @clause("RUN-11", needs=(Capability.STOP,))
+    async def test_a_timeout_ends_what_ignores_a_polite_request(self, case: Case) -> None:
+        """After TERM and a grace comes KILL; a polite program has had the time to tidy up."""
+        tidy = case.remote("tidied")
+        stubborn = case.transport.run(
+            sh("trap '' TERM HUP INT; echo begun; sleep 1000; sleep 1000", case.marker), timeout=0.5
+        )
+        polite = case.transport.run(
+            sh("trap 'echo yes > \"$1\"; exit 0' TERM; sleep 1000 & wait", tidy, case.marker),
+            timeout=0.5,
+        )
+        started = time.monotonic()
+        await asyncio.gather(
+            failure(CommandTimeoutError, stubborn), failure(CommandTimeoutError, polite)
+        )
+        assert not case.probe.processes(case.marker)
+        assert time.monotonic() - started < 0.5 + SECONDS_TO_STOP
+        assert content(case, tidy) == b"yes\n"
+
+    @clause("RUN-11", needs=(Capability.STOP,))
+    async def test_a_timeout_counts_all_waiting(self, case: Case) -> None:
+        """Input that nobody reads does not keep a timeout from being kept."""
+        call = case.transport.run(
+            sh("sleep 1000", case.marker), stdin=b"x" * (8 * 1024 * 1024), timeout=0.3
+        )
+        started = time.monotonic()
+        await failure(CommandTimeoutError, call)
+        assert time.monotonic() - started < 0.3 + SECONDS_TO_STOP
+        assert not case.probe.processes(case.marker)
+
+    @clause("RUN-11", needs=(Capability.STOP,), shells=True)
+    async def test_cancelling_ends_the_whole_process_group(self, case: Case) -> None:
+        """Cancelling a call ends its command first, and is then let through."""
+        marks = {name: f"{case.marker}-{index}" for index, name in enumerate(TREES)}
+        calls = [
+            asyncio.create_task(
+                case.transport.run(sh(TREES[name], mark), env={"CONFORMANCE_MARK": mark})
+            )
+            for name, mark in marks.items()
+        ]
+        for mark in marks.values():
+            await begun(case, mark)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*(failure(asyncio.CancelledError, call) for call in calls))
+        assert not _left(case, marks), "processes that outlive the cancellation"
+
+    @clause("RUN-11", needs=(Capability.STOP,))
+    async def test_cancelling_at_any_moment_leaves_nothing(self, case: Case) -> None:
+        """Before, while and just after a command starts, a cancelled call leaves no process."""
+        for milliseconds in (0, 1, 3, 6, 10):
+            call = asyncio.create_task(case.transport.run(sh("sleep 1000", case.marker)))
+            await asyncio.sleep(milliseconds / 1000)
+            call.cancel()
+            await failure(asyncio.CancelledError, call)
+        # A command that was on its way when its call ended may be seen for an instant.
+        await case.eventually(lambda: not case.probe.processes(case.marker))
+        assert (await case.transport.run(["printf", "on"])).stdout == b"on"
+
+    @clause("RUN-12", shells=True)
+    async def test_a_background_child_does_not_delay_the_result(self, case: Case) -> None:
+        """A child whose streams are redirected stays behind; the call is over without it."""
+        started = time.monotonic()
+        result = await case.transport.run(
+            sh("sleep 30 </dev/null >/dev/null 2>&1 & echo $!"),
+            env={"CONFORMANCE_MARK": case.marker},
+            timeout=20.0,
+        )
+        assert time.monotonic() - started < 10.0
+        stayed = list(case.probe.processes(case.marker))
+        await case.transport.run(["kill", result.stdout.strip()])
+        assert stayed, "the child did not stay"
+
+    @clause("LIFE-05", opened=False)
+    async def test_a_detached_child_outlives_run_and_close(self, case: Case) -> None:
+        """A child that a finished command has detached belongs to the user, not to us."""
+        script = "sleep 30 </dev/null >/dev/null 2>&1 & echo $!"
+        async with case.make() as transport:
+            result = await transport.run(sh(script), env={"CONFORMANCE_MARK": case.marker})
+        survivors = list(case.probe.processes(case.marker))
+        async with case.make() as transport:
+            await transport.run(["kill", result.stdout.strip()])
+        assert survivors, "closing ended a child that belongs to the user"
+
+    @clause("LIFE-05", opened=False)
+    async def test_nothing_is_left_after_failures(self, case: Case) -> None:
+        """After errors of every kind, closing leaves no process of ours."""
+        async with case.make() as transport:
+            calls = [
+                transport.run(["/no/such/program", case.marker]),
+                transport.run(["true", case.marker], cwd="/no/such/place"),
+                transport.run(sh("exit 3", case.marker), check=True),
+                transport.get(case.remote("missing"), case.local("missing")),
+            ]
+            errors = await asyncio.gather(*calls, return_exceptions=True)
+            pending = asyncio.create_task(transport.run(sh("sleep 5", case.marker)))
+            await begun(case)
+        await asyncio.gather(pending, return_exceptions=True)
+        assert all(isinstance(error, Exception) for error in errors)
+        await case.eventually(lambda: not case.probe.processes(case.marker), seconds=3.0)
+
+    @clause("RUN-13")
+    async def test_more_commands_than_the_server_takes_at_once_all_succeed(
+        self, case: Case
+    ) -> None:
+        """Calls beyond what is granted wait for their turn, and none fails or is mixed up."""
+        calls = []
+        for n in range(30):
+            call = case.transport.run(sh('sleep 0.1; printf %s "$1"', f"{n}"))
+            calls.append(asyncio.create_task(call))
+            # Thirty starts in one turn of the loop would be the test's way of blocking it.
+            await asyncio.sleep(0)
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        wrong = {
+            n: found
+            for n, found in enumerate(results)
+            if isinstance(found, BaseException) or found.stdout != b"%d" % n
+        }
+        assert not wrong
+
+    @clause("RUN-13")
+    async def test_no_caller_is_starved_by_the_others(self, case: Case) -> None:
+        """Of callers who each call again and again, everyone gets a turn."""
+        turns = [0] * 14
+
+        async def call_again(caller: int) -> None:
+            while sum(turns) < 90:
+                await case.transport.run(sh("sleep 0.01"))
+                turns[caller] += 1
+
+        await asyncio.gather(*map(call_again, range(len(turns))))
+        # At the end everyone had a call under way: a starved one has that and no more.
+        assert min(turns) > 1, f"turns of each caller: {turns}"

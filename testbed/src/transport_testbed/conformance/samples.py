@@ -1,0 +1,197 @@
+"""Inputs that break transports, and the few helpers that every section shares.
+
+Owns no expectation: what must become of a sample is said in the sections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
+
+from transport_testbed.conformance._case import Case
+from transport_testbed.conformance._target import HarnessError
+
+E = TypeVar("E", bound=BaseException)
+
+WORDS: Mapping[str, bytes] = {
+    "empty": b"",
+    "spaces": b"  two  words ",
+    "single quote": b"it's",
+    "double quote": b'say "x"',
+    "dollar": b"$HOME ${HOME} $(echo x) $1 $$",
+    "backtick": b"`echo x`",
+    "newline": b"a\nb",
+    "newlines at the end": b"a\n\n",
+    "carriage return": b"a\r\nb",
+    "backslash": b"a\\b",
+    "two backslashes": b"a\\\\b",
+    "backslash at the end": b"a\\",
+    "backslash before newline": b"a\\\nb",
+    "backslash before quote": b"a\\'b\\\"c",
+    "exclamation mark": b"!! !x a!b",
+    "equals": b"=ls",
+    "leading dash": b"-n",
+    "two dashes": b"--",
+    "glob": b"/* ? [a-z] {a,b}",
+    "tilde": b"~",
+    "hash": b"# no comment",
+    "operators": b"; & && | < > ( )",
+    "percent": b"%s%d%%\\n\\060",
+    "caret": b"^a^b^",
+    "unicode": "naïve 東京 \U0001f389 e\u0301 \u202e".encode(),
+    "invalid UTF-8": b"\xff\xfe\x80 \xc3(",
+    "control": bytes(range(1, 32)) + b"\x7f",
+    "every byte": bytes(range(1, 256)),
+}
+"""Words that a shell, a decoder or a terminal on the way would change (RUN-01)."""
+
+NAMES: tuple[bytes, ...] = (
+    b"two words",
+    b"new\nline",
+    b"end\n",
+    b'it\'s "quoted"',
+    b"-rf",
+    b"--",
+    b"*",
+    b"[a-c]?",
+    b"$HOME",
+    b"`id`",
+    b"~",
+    b"#hash",
+    b"back\\slash\\",
+    b"a=b;c&d|e",
+    b"!!",
+    b"%s",
+    b"...",
+    b"\x1b]0;x\x07",
+    b"\xff\xfe\x80",
+    "naïve 東京 e\u0301".encode(),
+    b"n" * 255,
+)
+"""File names that are globbed, expanded, decoded or taken for options (FILE-06)."""
+
+SECONDS_TO_STOP = 10.0
+"""A grace between TERM and KILL is the transport's choice; more than this is none."""
+
+
+def sh(script: str, *words: bytes | str) -> list[bytes | str]:
+    """Return the argv of a shell script with its words, for who wants a shell (RUN-02)."""
+    return ["sh", "-c", script, "sh", *words]
+
+
+def show_words(*words: bytes) -> list[bytes | str]:
+    """Return the argv of a program that writes each of its words and a NUL."""
+    return sh('for a; do printf "%s\\0" "$a"; done', *words)
+
+
+async def failure(kind: type[E], call: Awaitable[object]) -> E:
+    """Return the error of a call that must fail in this way; anything else is an assertion."""
+    try:
+        found = await call
+    except kind as error:
+        return error
+    except Exception as error:
+        raise AssertionError(f"not {kind.__name__} but {type(error).__name__}: {error}") from error
+    raise AssertionError(f"not {kind.__name__} but a result: {found!r:.200}")
+
+
+async def failures(*calls: tuple[type[E], Awaitable[object]]) -> list[E]:
+    """Return the errors of calls that must fail, each in its way; they are made together."""
+    return await asyncio.gather(*(failure(kind, call) for kind, call in calls))
+
+
+def members(case: Case, directory: bytes) -> set[bytes]:
+    """Return the names in a directory of the target; no directory is an assertion."""
+    found = case.probe.lstat(directory)
+    assert found is not None, f"nothing stands at {directory!r}"
+    assert stat.S_ISDIR(found.st_mode), f"no directory stands at {directory!r}"
+    return {os.fsencode(name) for name in case.probe.listdir(directory)}
+
+
+def present(case: Case, path: bytes) -> bool:
+    """Return whether anything stands at a path of the target, dangling links included."""
+    parent, name = os.path.split(path)
+    return name in members(case, parent)
+
+
+def mode_of(case: Case, path: bytes) -> int:
+    """Return the permission bits of a path of the target."""
+    return stat.S_IMODE(look(case, path).st_mode)
+
+
+def content(case: Case, path: bytes) -> bytes:
+    """Return what a regular file of the target holds; a link or nothing is an assertion."""
+    assert stat.S_ISREG(look(case, path).st_mode), f"no regular file stands at {path!r}"
+    return case.probe.read(path)
+
+
+def link_at(case: Case, path: bytes) -> bytes:
+    """Return what a link of the target holds; anything else is an assertion."""
+    assert stat.S_ISLNK(look(case, path).st_mode), f"no link stands at {path!r}"
+    return case.probe.readlink(path)
+
+
+def look(case: Case, path: bytes) -> os.stat_result:
+    """Return what stands at a path of the target; nothing there is an assertion."""
+    found = case.probe.lstat(path)
+    assert found is not None, f"nothing stands at {path!r}"
+    return found
+
+
+def cut(case: Case) -> AbstractContextManager[int]:
+    """End the connections of the target's login, for as long as the context lasts."""
+    faults = case.target.faults
+    if faults is None:
+        raise HarnessError(f"{case.target.name} offers 'cut' and has no faults")
+    return faults.cut()
+
+
+def local_names(path: os.PathLike[str]) -> set[bytes]:
+    """Return the names in a local directory."""
+    return set(os.listdir(os.fsencode(path)))
+
+
+async def begun(case: Case, marker: str | None = None) -> None:
+    """Wait until a process that carries the marker is seen from outside."""
+    wanted = marker or case.marker
+    await case.eventually(lambda: bool(case.probe.processes(wanted)))
+
+
+async def in_turns(condition: Callable[[], bool], seconds: float) -> AsyncIterator[int]:
+    """Yield a counter until a condition holds or the time is over; lets the loop run."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    turn = 0
+    while not condition() and loop.time() < end:
+        yield turn
+        turn += 1
+        await asyncio.sleep(0.005)
+
+
+@contextmanager
+def everything_logged() -> Iterator[list[str]]:
+    """Collect the text of every log record, of every logger, at every level."""
+    texts: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(f"{record.name}: {self.format(record)}")
+
+    # Loggers with a level of their own would drop records before they reach the root.
+    loggers = [logging.getLogger(), *map(logging.getLogger, ("intercede.transport", "asyncssh"))]
+    levels = [logger.level for logger in loggers]
+    handler = Keep()
+    loggers[0].addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield texts
+    finally:
+        loggers[0].removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

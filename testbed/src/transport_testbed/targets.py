@@ -1,0 +1,186 @@
+"""The bridge between the stack and the suite: what is up, as places that tests can run on.
+
+The only module that knows both. Must not know any transport.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed._shared import NoStackError, SharedStack
+from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
+from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec
+
+HERE = "here"
+STACK = "stack"
+
+_SHELLS = StackSpec().shells
+_WITH_RC = ("bash", "zsh", "tcsh", "fish")
+
+ENDPOINTS: Mapping[str, str] = {
+    "direct": "bash",
+    "jump": "jump-bash",
+    "defaults": "defaults",
+    **{f"login-{shell}": shell for shell in _SHELLS},
+    **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
+    **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
+    **{f"jump-noisy-{shell}": f"jump-noisy-{shell}" for shell in _WITH_RC},
+}
+"""Places that one logs in to, and the endpoint of the stack that each is."""
+
+_WITH_JOBS = frozenset({"direct", "jump"})
+
+
+class Places:
+    """Opens the places of this package; each test gets a directory of its own."""
+
+    names: tuple[str, ...] = (HERE, STACK, *ENDPOINTS)
+    shell_only: frozenset[str] = frozenset(ENDPOINTS) - {"direct", "jump", "defaults"}
+
+    def __init__(self, mode: str, stack_file: str, *, mine: bool = True) -> None:
+        self.shared = SharedStack(mode, stack_file, mine=mine)
+
+    def start(self, wanted: Iterable[str]) -> None:
+        """Start the stack if one of the places needs it."""
+        if set(wanted) & {STACK, *ENDPOINTS}:
+            self.shared.start()
+
+    def stop(self) -> None:
+        """Stop the stack if this process started it."""
+        self.shared.stop()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a report says of the stack; empty if none was started."""
+        if not self.shared.started:
+            return {}
+        try:
+            stack = self.shared.get()
+        except (NoStackError, StackError) as error:
+            return {"absent": str(error)}
+        return {
+            "provider": stack.provider,
+            "versions": dict(stack.versions),
+            "timings": dict(stack.timings),
+            "isolated": stack.isolated,
+            "why_not_isolated": stack.why_not_isolated,
+            "python_free": stack.python_free,
+        }
+
+    @contextmanager
+    def open(self, name: str, *, alone: bool = False) -> Iterator[Target]:
+        """Open a fresh place; *alone*: while no other process has one on the same server."""
+        if name == HERE:
+            with _workdir(None, None) as workdir:
+                yield _here(workdir)
+            return
+        stack = self._stack()
+        endpoint = None if name == STACK else _endpoint(stack, name)
+        server = endpoint.server if endpoint else STACK
+        with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
+            yield _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
+
+    def _stack(self) -> Stack:
+        try:
+            return self.shared.get()
+        except NoStackError as error:
+            raise NotOfferedError(str(error)) from error
+        except StackError as error:
+            raise HarnessError(str(error)) from error
+
+
+def _endpoint(stack: Stack, name: str) -> Endpoint:
+    try:
+        return stack.endpoint(ENDPOINTS[name])
+    except KeyError as error:
+        raise NotOfferedError(f"{name}: {error.args[0]}") from error
+
+
+@contextmanager
+def _turn(stack: Stack, server: str, *, alone: bool) -> Iterator[None]:
+    """Share a server with the other processes of the run, or have it alone for one test."""
+    path = Path(stack.root, f"turn-{server}")
+    with open(path, "a", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def _workdir(stack: Stack | None, endpoint: Endpoint | None) -> Iterator[str]:
+    """Make a directory that belongs to who logs in, and remove it whatever is in it then."""
+    path = tempfile.mkdtemp(prefix="work-", dir=stack.root if stack else None)
+    try:
+        if stack and endpoint and os.geteuid() == 0:
+            os.chown(path, stack.uid, stack.uid)
+        yield os.path.realpath(path)
+    finally:
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    """Remove a tree, even where a test has taken the permissions off a directory."""
+    for folder, names, _ in os.walk(os.fsencode(path)):
+        for name in names:
+            child = os.path.join(folder, name)
+            if not os.path.islink(child):
+                os.chmod(child, 0o700)
+    shutil.rmtree(os.fsencode(path), ignore_errors=True)
+
+
+def _here(workdir: str) -> Target:
+    offers, lacks = _offers({"posix"}, uid=os.geteuid())
+    return Target(
+        name=HERE, workdir=workdir, offers=offers, not_offered=lacks, probe=LocalProbe()
+    )  # fmt: skip
+
+
+def _within(stack: Stack, workdir: str) -> Target:
+    offers, lacks = _offers({"posix", "slurm"}, uid=os.geteuid())
+    return Target(
+        name=STACK, workdir=workdir, environment=stack.environment, offers=offers,
+        not_offered=lacks, probe=LocalProbe(), facts={"environment": stack.environment},
+    )  # fmt: skip
+
+
+def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target:
+    daemon = f"sshd-{endpoint.server}"
+    facts = {"posix", "login-shell", "login-counter", "cut"}
+    facts |= {"jump"} if endpoint.via else set()
+    facts |= {"isolated"} if endpoint.via and stack.isolated else set()
+    facts |= {"no-python"} if endpoint.via and stack.python_free else set()
+    facts |= {"noisy-rc"} if "noisy-" in name else set()
+    facts |= {"slurm"} if name in _WITH_JOBS else set()
+    offers, lacks = _offers(facts, uid=stack.uid)
+    if endpoint.via and not stack.isolated:
+        lacks["isolated"] = stack.why_not_isolated
+    return Target(
+        name=name, workdir=workdir, offers=offers, not_offered=lacks,
+        facts={"endpoint": endpoint, "shell": endpoint.login_shell},
+        probe=LocalProbe(uid=stack.uid, log=stack.logs.get(daemon)),
+        faults=SessionFaults(daemon=stack.pids[daemon], user=endpoint.user),
+    )  # fmt: skip
+
+
+_WHY_NOT = {
+    "login-shell": "nothing logs in here",
+    "noisy-rc": "its rc files print nothing: noisy-* has those that do",
+    "login-counter": "nothing logs in here, so no server counts it",
+    "cut": "there is no connection to cut here",
+    "jump": "there is no hop before it",
+    "isolated": "it is in direct reach",
+    "no-python": "it has Python: a host behind the jump has none",
+    "slurm": "it has no Slurm: stack, direct and jump have",
+    "unprivileged": "it is root, who may do everything",
+}
+
+
+def _offers(facts: set[str], *, uid: int) -> tuple[frozenset[str], dict[str, str]]:
+    offers = facts | ({"unprivileged"} if uid != 0 else set())
+    return frozenset(offers), {fact: why for fact, why in _WHY_NOT.items() if fact not in offers}

@@ -1,0 +1,111 @@
+"""Runs the tests of some clauses on one transport, here, with a place that can be broken.
+
+The tests are the suite's own, watchdogs and leak checks included; only pytest is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from transport_core import Transport
+from transport_testbed._outside import LocalProbe
+from transport_testbed.conformance import HarnessError, Target, TransportConformance
+from transport_testbed.conformance._claims import Entry, catalogue
+from transport_testbed.conformance._clause import Place
+
+from . import _naive
+from .connections import HeldTransport, Server
+
+TESTS = catalogue(TransportConformance)
+CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.ids)
+"""The clauses that the suite has tests for."""
+
+_WATCHDOG = re.compile(r"(?<=^AssertionError: )LIFE-0[56](?=:)")
+_OFFERS = {"posix", "noisy-rc", "login-shell", "cut", "login-counter", "jump", "isolated"}
+
+
+class _CountingProbe(LocalProbe):
+    """Looks at this machine, and at the simulated server."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self._server = server
+
+    def logins(self) -> int | None:
+        return self._server.count
+
+
+def failures(transport: type[Any], names: Collection[str]) -> dict[str, str]:
+    """Return those of these tests that fail, and why; what is not claimed is skipped."""
+    found = {name: _failure(transport, TESTS[name]) for name in names}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def missed(transport: type[Any], clauses: Collection[str]) -> dict[str, list[str]]:
+    """Return those of the clauses that did not catch a transport, and what happened instead.
+
+    Only an assertion of the suite catches: a test that trips over the mutant proves nothing.
+    """
+    left = set(clauses)
+    seen: list[str] = []
+    try:
+        # One assertion for each clause is enough: what is left to run would only take time.
+        for name in TESTS:
+            ids = set(TESTS[name].clause.ids) & left
+            reason = _failure(transport, TESTS[name]) if ids else ""
+            if reason.startswith("AssertionError"):
+                # The watchdogs around a test speak for their own clause only.
+                left -= {told.group()} if (told := _WATCHDOG.search(reason)) else ids
+            elif reason:
+                seen.append(f"{name}: {reason}")
+    finally:
+        _naive.end_all()
+    return dict.fromkeys(left, seen)
+
+
+def _failure(transport: type[Any], entry: Entry) -> str:
+    """Run one test; return the kind and text of its failure, or nothing."""
+    server = Server()
+    build: Callable[[], Transport] = transport
+    if issubclass(transport, HeldTransport):
+        build = lambda: transport(server)  # noqa: E731
+    claimed = set(entry.clause.needs) <= build().capabilities
+    if not claimed or not set(entry.clause.offers) <= _OFFERS:
+        return ""
+    root = tempfile.mkdtemp(prefix="mutant-")
+    os.mkdir(os.path.join(root, "remote"))
+    os.mkdir(os.path.join(root, "local"))
+    place = Place(
+        target=Target(
+            name="bench",
+            workdir=os.path.join(root, "remote"),
+            offers=frozenset(_OFFERS),
+            probe=_CountingProbe(server),
+            faults=server,
+        ),
+        build=build,
+        local_dir=Path(root, "local"),
+        lag=0.4,
+        not_claimed=_unexpected,
+    )
+    test: Any = entry.function
+    try:
+        asyncio.run(test(TransportConformance(), transport_place=place))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        for folder, _, _ in os.walk(root):
+            os.chmod(folder, 0o700)
+        shutil.rmtree(os.fsencode(root), ignore_errors=True)
+    return ""
+
+
+def _unexpected(reason: str) -> None:
+    raise HarnessError(f"not claimed after all: {reason}")

@@ -1,0 +1,73 @@
+"""The probe of this machine: files and processes as they are."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed.conformance import HarnessError
+
+PROBE = LocalProbe()
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def test_files(tmp_path: Path) -> None:
+    """What is made has the mode asked for, whatever the umask is."""
+    here = os.fsencode(tmp_path)
+    before = os.umask(0o077)
+    try:
+        PROBE.make_dir(here + b"/d", 0o751)
+        PROBE.write(here + b"/d/f\xff", b"x", 0o640)
+        PROBE.make_link(b"nowhere", here + b"/l")
+    finally:
+        os.umask(before)
+    found = PROBE.lstat(here + b"/d/f\xff")
+    folder = PROBE.lstat(here + b"/d")
+    assert found is not None
+    assert folder is not None
+    assert (stat.S_IMODE(found.st_mode), stat.S_IMODE(folder.st_mode)) == (0o640, 0o751)
+    assert PROBE.read(here + b"/d/f\xff") == b"x"
+    assert PROBE.readlink(here + b"/l") == b"nowhere"
+    assert sorted(PROBE.listdir(here)) == [b"d", b"l"]
+    assert PROBE.lstat(here + b"/none") is None
+
+
+def test_processes_are_found_by_environment_and_by_argv() -> None:
+    """Not the suite itself, nor what has ended and waits to be collected."""
+    for argv, env in ((SLEEP, {"X": "tt-marker"}), ([*SLEEP, "tt-marker"], {})):
+        with subprocess.Popen(argv, env=env) as process:
+            # Between fork and exec it has our argv.
+            end = time.monotonic() + 5
+            while (found := PROBE.processes("tt-marker")) != [process.pid]:
+                assert time.monotonic() < end, found
+            assert any(b"time.sleep(60)" in line for line in PROBE.command_lines())
+            process.kill()
+            end = time.monotonic() + 5
+            while PROBE.processes("tt-marker"):
+                assert time.monotonic() < end
+
+
+def test_logins_are_counted_in_a_log(tmp_path: Path) -> None:
+    """Accepted keys are offers, and not counted."""
+    log = tmp_path / "log"
+    log.write_text(
+        "Accepted key ED25519 SHA256:x found at /k:1\n"
+        "Accepted publickey for u from 127.0.0.1 port 1 ssh2: ED25519 SHA256:x\n"
+    )
+    assert LocalProbe(log=str(log)).logins() == 1
+    assert PROBE.logins() is None
+
+
+def test_a_cut_that_cuts_nothing_is_an_error_of_the_testbed() -> None:
+    """A fault that was not there has tested nothing."""
+    with (
+        pytest.raises(HarnessError, match="nothing was cut"),
+        SessionFaults(daemon=os.getpid(), user="nobody").cut(),
+    ):
+        pass

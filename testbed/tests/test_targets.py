@@ -1,0 +1,130 @@
+"""The bridge: places of a real stack, looked at and broken by OpenSSH's own client."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from transport_testbed import cli
+from transport_testbed.conformance import HarnessError
+from transport_testbed.conformance._target import NotOfferedError
+from transport_testbed.stack import Stack, providers
+from transport_testbed.targets import ENDPOINTS, Places
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """A stack and its places; without one there is nothing to test here."""
+    reasons = [reason for each in providers() if (reason := each.unavailable())]
+    if reasons:
+        pytest.skip(f"no stack here: {reasons}")
+    found = Places("auto", str(tmp_path_factory.mktemp("shared") / "stack.json"))
+    found.start(["direct"])
+    yield found
+    found.stop()
+
+
+def client(places: Places, name: str, command: str) -> subprocess.Popen[bytes]:
+    """Start OpenSSH's client of the stack."""
+    stack: Stack = places.shared.get()
+    known, config = Path(stack.root, "known"), Path(stack.root, "config")
+    known.write_text("".join(each.known_hosts for each in stack.endpoints))
+    config.write_text(cli.ssh_config(stack, known))
+    argv = [str(Path(stack.root, "openssh", "ssh")), "-F", str(config), ENDPOINTS[name], command]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def test_every_place_opens_with_a_directory_that_its_login_can_write(places: Places) -> None:
+    """Fresh for each test, and gone after it, whatever is in it then."""
+    seen = []
+    for name in places.names:
+        with places.open(name) as target:
+            found = os.stat(target.workdir)
+            assert os.path.isabs(target.workdir)
+            assert found.st_uid == (places.shared.get().uid if name in ENDPOINTS else os.geteuid())
+            target.probe.make_dir(os.fsencode(target.workdir) + b"/closed", 0o000)
+            seen.append(target.workdir)
+            assert not set(target.offers) & set(target.not_offered)
+    assert len(set(seen)) == len(seen)
+    assert not [path for path in seen if os.path.exists(path)]
+
+
+@pytest.mark.parametrize("name", ["direct", "jump", "noisy-fish"])
+def test_logins_are_counted_and_cut(places: Places, name: str) -> None:
+    """One login is one; a cut ends it, and only sessions of this target."""
+    with places.open(name, alone=True) as target:
+        before = target.probe.logins()
+        with client(places, name, f"touch {target.workdir}/in; sleep 60") as session:
+            end = time.monotonic() + 10
+            while target.probe.lstat(os.fsencode(target.workdir) + b"/in") is None:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            after = target.probe.logins()
+            assert target.faults is not None
+            with target.faults.cut() as ended:
+                assert ended >= 1
+            assert session.wait(10) == 255
+        assert before is not None
+        assert after == before + 1
+        with pytest.raises(HarnessError), target.faults.cut():
+            pass
+
+
+def test_facts(places: Places) -> None:
+    """Of each kind of place, and for the report."""
+    offers = {}
+    for name in ("here", "stack", "direct", "jump", "noisy-bash", "jump-noisy-zsh"):
+        with places.open(name) as target:
+            offers[name] = target.offers
+    assert "slurm" in offers["stack"] & offers["direct"] & offers["jump"]
+    assert "noisy-rc" in offers["noisy-bash"] & offers["jump-noisy-zsh"]
+    assert "jump" in offers["jump"] & offers["jump-noisy-zsh"]
+    assert "cut" not in offers["here"]
+    assert places.facts()["provider"] == "native"
+
+
+def test_without_a_stack_places_say_why(tmp_path: Path) -> None:
+    """One's own directory is there all the same."""
+    found = Places("none", str(tmp_path / "stack.json"))
+    found.start(["here"])
+    assert found.facts() == {}
+    with pytest.raises(NotOfferedError, match="none"), found.open("direct"):
+        pass
+    with found.open("here") as target:
+        assert target.probe.listdir(os.fsencode(target.workdir)) == []
+    found.stop()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_was_told_of_no_stack_has_an_error(tmp_path: Path) -> None:
+    """It starts none of its own."""
+    worker = Places("auto", str(tmp_path / "stack.json"), mine=False)
+    with pytest.raises(HarnessError, match="controlling process"), worker.open("direct"):
+        pass
+
+
+def test_up_status_down(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """What is left up is found again, can be logged in to as printed, and is taken down."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert cli.main(["status"]) == 1
+    assert cli.main(["up", "--no-slurm"]) == 0
+    try:
+        printed = capsys.readouterr().out
+        line = next(line for line in printed.splitlines() if line.endswith(" jump-bash"))
+        said = subprocess.run(["sh", "-c", f"{line} echo in"], capture_output=True, check=False)
+        assert said.stdout == b"in\n", said.stderr
+        assert cli.main(["up"]) == 0
+        assert capsys.readouterr().out.startswith("up already")
+        assert cli.main(["status"]) == 0
+    finally:
+        assert cli.main(["down"]) == 0
+    assert cli.main(["down"]) == 0
+    assert cli.main(["status"]) == 1
+    assert not list(tmp_path.glob("transport-testbed/*"))
