@@ -110,6 +110,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Count logins, processes and descriptors over 1000 commands and 200 stopped ones."""
+    _install(session, "test")
+    session.run("python", "ci/soak.py")
+
+
+@nox.session(default=False)
 def up(session: nox.Session) -> None:
     """Start the testbed's servers and leave them running; prints how to reach them."""
     _install(session)

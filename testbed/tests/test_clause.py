@@ -180,24 +180,33 @@ def guest(source: str) -> Any:
     return names["call"]
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "async def call(): time.sleep(0.5)",
-        "async def call():\n  end = time.thread_time() + 0.4\n  while time.thread_time() < end: pass",
-    ],
-    ids=("asleep", "computing"),
-)
+ASLEEP = "async def call(seconds): time.sleep(seconds)"
+COMPUTING = """
+async def call(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end: pass
+"""
+
+
+@pytest.mark.parametrize("source", [ASLEEP, COMPUTING], ids=("asleep", "computing"))
 def test_a_blocked_loop_is_a_failure_that_names_the_culprit(tmp_path: Path, source: str) -> None:
-    """Whether it sleeps or computes."""
+    """Whether it sleeps or computes; where the machine is busy a sleep is found later."""
     call = guest(source)
 
     async def body(case: Case) -> None:
         await asyncio.sleep(0.03)
-        await call()
+        await call(longer.pop(0))
 
-    with pytest.raises(AssertionError, match=r"LIFE-06.*150 ms(.|\n)*in call"):
-        run(tmp_path, body)
+    longer = [0.5, 2, 8]
+    while longer:
+        try:
+            run(tmp_path, body)
+        except AssertionError as error:
+            found = str(error)
+            break
+    assert found.startswith("LIFE-06")
+    assert "150 ms" in found
+    assert "in call" in found
 
 
 def test_many_short_callbacks_do_not_block_the_loop(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def guest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytester.makepyfile(suite=SUITE)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    # A worker that dies leaves its directories behind: here, where they are removed.
+    monkeypatch.setenv("TMPDIR", str(pytester.path))
 
 
 def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult:

@@ -3,8 +3,15 @@
 import logging
 
 import pytest
-from transport_core import CommandStarted, ConnectionLost, Event, Warned
-from transport_core.authoring import emit
+from transport_core import (
+    CommandFinished,
+    CommandResult,
+    CommandStarted,
+    ConnectionLost,
+    Event,
+    Warned,
+)
+from transport_core.authoring import CommandTold, emit
 
 STARTED = CommandStarted(transport="t", command="ls")
 
@@ -42,3 +49,17 @@ def test_a_callback_that_raises_is_logged_and_disturbs_nothing(
 
     emit(STARTED, broken)
     assert "event callback failed on CommandStarted" in caplog.text
+
+
+def test_each_start_of_a_command_is_followed_by_one_end() -> None:
+    seen: list[Event] = []
+    with CommandTold("t", "ls", seen.append) as told:
+        told.ended(CommandResult(argv=(b"ls",), exit_status=3, duration=1.0))
+    with pytest.raises(ZeroDivisionError), CommandTold("t", "ls", seen.append):
+        raise ZeroDivisionError
+    started, ended, again, failed = seen
+    assert started == again == STARTED
+    assert isinstance(ended, CommandFinished)
+    assert (ended.exit_status, ended.error) == (3, None)
+    assert isinstance(failed, CommandFinished)
+    assert (failed.exit_status, failed.error) == (None, "ZeroDivisionError")

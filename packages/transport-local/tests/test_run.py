@@ -416,7 +416,7 @@ async def test_events_tell_names_and_numbers_only() -> None:
     assert isinstance(finished, CommandFinished)
     assert (finished.exit_status, finished.exit_signal) == (3, None)
     assert isinstance(stopped, CommandFinished)
-    assert stopped.exit_signal == "TERM"
+    assert stopped.error == "CommandTimeoutError"
     assert "password" not in repr(seen)
 
 

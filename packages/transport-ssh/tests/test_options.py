@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from transport_core import ConfigurationError, build, names
@@ -42,7 +43,7 @@ GOOD = SSHOptions(
         ("via", ("h",)),
     ),
 )
-def test_an_impossible_option_is_a_configuration_error(option: str, value: object) -> None:
+def test_an_impossible_option_is_a_configuration_error(option: str, value: Any) -> None:
     """The text names the option."""
     with pytest.raises(ConfigurationError, match=option):
         dataclasses.replace(GOOD, **{option: value})

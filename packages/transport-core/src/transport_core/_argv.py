@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-Word: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+Word: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 PathArg: TypeAlias = Word
 
 _ALL_MODE_BITS = 0o7777

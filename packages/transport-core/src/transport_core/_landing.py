@@ -36,6 +36,7 @@ class Landing:
         if parents:
             os.makedirs(parent or b".", exist_ok=True)
         self._overwrite = overwrite
+        self._named_as_directory = path.endswith(b"/")
         self._root = os.open(parent or b".", _OPEN_DIR)
         self._finish_dirs: list[tuple[tuple[bytes, ...], int]] = []
 
@@ -115,6 +116,8 @@ class Landing:
             OSError: As the operating system says; FileExistsError with ``overwrite`` off.
         """
         with self._parent(path) as (fd, name):
+            if not path and self._named_as_directory:
+                raise IsADirectoryError(errno.EISDIR, "the destination is named as a directory")
             _refuse_directory(fd, name)
             if not self._overwrite and _exists(fd, name):
                 raise FileExistsError(errno.EEXIST, "exists, and overwrite is off", name)

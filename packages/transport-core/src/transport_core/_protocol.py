@@ -13,7 +13,7 @@ from ._results import CommandResult, TransferResult
 from ._source import Symlinks
 from ._stdin import Stdin
 
-Progress: TypeAlias = Callable[[int, "int | None"], None]
+Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with bytes done and bytes total (None if unknown), on the event loop."""
 
 SourceKind: TypeAlias = Literal["file", "tree"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from typing import cast
+from typing import Any, cast
 
 import asyncssh
 
@@ -75,7 +75,7 @@ async def write_blocks(
         await _give_up(ahead)
 
 
-async def _give_up(tasks: Iterable[asyncio.Task[bytes]] | Iterable[asyncio.Task[int]]) -> None:
+async def _give_up(tasks: Iterable[asyncio.Task[Any]]) -> None:
     left = list(tasks)
     for task in left:
         task.cancel()

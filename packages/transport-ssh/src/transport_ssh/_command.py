@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 import asyncssh
+from asyncssh.constants import EXTENDED_DATA_STDERR
 from transport_core import DEFAULT_OUTPUT_LIMIT, CommandResult, Stdin
 from transport_core.authoring import BoundedOutput, Deadline, stdin_chunks
 
@@ -71,7 +72,7 @@ class Command(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Keep what is the command's own."""
-        if datatype == asyncssh.EXTENDED_DATA_STDERR:
+        if datatype == EXTENDED_DATA_STDERR:
             kept = self.err.feed(self._begin_err.feed(data))
         else:
             kept = self.out.feed(self.begin.feed(data))
@@ -87,7 +88,13 @@ class Command(asyncssh.SSHClientSession[bytes]):
         """The command exited."""
         self.status = status
 
-    def exit_signal_received(self, signal: str, *_: object) -> None:
+    def exit_signal_received(
+        self,
+        signal: str,
+        core_dumped: bool,  # noqa: FBT001 - asyncssh's signature
+        msg: str,
+        lang: str,
+    ) -> None:
         """A signal ended the command."""
         self.signal = signal
 

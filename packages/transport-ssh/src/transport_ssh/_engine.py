@@ -82,8 +82,9 @@ class Engine:
             return await self._run(Command(request), deadline)
 
     async def _run(self, command: Command, deadline: Deadline) -> CommandResult:
+        clock = asyncio.timeout(deadline.remaining)
         try:
-            async with asyncio.timeout(deadline.remaining) as clock:
+            async with clock:
                 await run(self._link, command)
         except TimeoutError as error:
             if not clock.expired():
@@ -104,10 +105,10 @@ class Engine:
         work: Callable[[asyncssh.SFTPClient, Transfer], Awaitable[TransferResult]],
         transfer: Transfer,
     ) -> TransferResult:
+        clock = asyncio.timeout(transfer.deadline.remaining)
         try:
-            async with asyncio.timeout(transfer.deadline.remaining) as clock:
-                async with self._sftp.client() as client:
-                    return await work(client, transfer)
+            async with clock, self._sftp.client() as client:
+                return await work(client, transfer)
         except TransportError as error:
             raise typed(error, transfer, self._name) from error.__cause__
         except TimeoutError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import AsyncIterator
-from typing import BinaryIO
+from collections.abc import AsyncGenerator
+from typing import BinaryIO, cast
 
 import asyncssh
+from asyncssh.constants import FXF_READ
 from transport_core import (
     SizeMismatchError,
     Symlinks,
@@ -50,8 +51,9 @@ async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult
     try:
         getting = _Get(client, transfer, landing, tally)
         await getting.member(root)
-        async for entry in getting.below(root):
-            await getting.member(entry)
+        async with contextlib.aclosing(getting.below(root)) as entries:
+            async for entry in entries:
+                await getting.member(entry)
         await off_loop(landing.finish)
     finally:
         await finish(off_loop(landing.close))
@@ -82,31 +84,37 @@ class _Get:
         self._tally = tally
 
     def _remote(self, path: tuple[bytes, ...]) -> bytes:
-        return (
-            b"/".join((self._transfer.remote.rstrip(b"/") or b"", *path))
-            if path
-            else (self._transfer.remote)
-        )
+        root = self._transfer.remote
+        return b"/".join((root.rstrip(b"/"), *path)) if path else root
 
-    async def below(self, entry: Entry) -> AsyncIterator[Entry]:
+    async def below(self, entry: Entry) -> AsyncGenerator[Entry, None]:
         """Give the members of a directory, each before what is below it."""
         if entry.kind is not EntryKind.DIRECTORY:
             return
         if len(entry.path) >= _DEEPEST:
             raise TransferError(f"the source is nested deeper than {_DEEPEST} directories")
+        async with contextlib.aclosing(self._members(entry)) as members:
+            async for member in members:
+                yield member
+                async with contextlib.aclosing(self.below(member)) as deeper:
+                    async for each in deeper:
+                        yield each
+
+    async def _members(self, entry: Entry) -> AsyncGenerator[Entry, None]:
         seen: set[bytes] = set()
-        async for found in self._client.scandir(self._remote(entry.path)):
-            name = found.filename
-            raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
-            if raw in (b".", b".."):
-                continue
-            if check_member(raw) in seen:
-                raise UnsafePathError("the remote names one entry twice")
-            seen.add(raw)
-            member = await self._look((*entry.path, raw), found.attrs)
-            yield member
-            async for deeper in self.below(member):
-                yield deeper
+        listing = cast(
+            AsyncGenerator[asyncssh.SFTPName, None],
+            self._client.scandir(self._remote(entry.path)),
+        )
+        async with contextlib.aclosing(listing) as names:
+            async for found in names:
+                name = cast(bytes, found.filename)
+                if name in (b".", b".."):
+                    continue
+                if check_member(name) in seen:
+                    raise UnsafePathError("the remote names one entry twice")
+                seen.add(name)
+                yield await self._look((*entry.path, name), found.attrs)
 
     async def _look(self, path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs) -> Entry:
         remote = self._remote(path)
@@ -116,9 +124,7 @@ class _Get:
             return _entry(path, attrs)
         if self._transfer.symlinks is Symlinks.FOLLOW:
             return _entry(path, await self._client.stat(remote))
-        target = await self._client.readlink(remote)
-        raw = target.encode("utf-8", "surrogateescape") if isinstance(target, str) else target
-        return _entry(path, attrs, raw)
+        return _entry(path, attrs, await self._client.readlink(remote))
 
     async def member(self, entry: Entry) -> None:
         """Land one entry."""
@@ -134,9 +140,7 @@ class _Get:
     async def _file(self, entry: Entry) -> None:
         mode = entry.mode if self._transfer.mode is None else self._transfer.mode
         remote = self._remote(entry.path)
-        reading = self._client.open(
-            remote, asyncssh.FXF_READ, encoding=None, block_size=SINGLE_REQUESTS
-        )
+        reading = self._client.open(remote, FXF_READ, encoding=None, block_size=SINGLE_REQUESTS)
         async with reading as source:
             new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
             async with entered(new_file) as file:

@@ -89,8 +89,7 @@ class Hop:
         """
         for what, value in (("host", self.host), ("user", self.user)):
             _check_name(what, value)
-        if isinstance(self.port, bool) or not isinstance(self.port, int):
-            raise ConfigurationError(f"port must be an int, not {type(self.port).__name__}")
+        _check_int("port", self.port)
         if not 1 <= self.port <= _LAST_PORT:
             raise ConfigurationError(f"port must be 1 to 65535, and is {self.port}")
         for what, kind in (("auth", PrivateKey), ("known_hosts", KnownHosts)):
@@ -98,8 +97,7 @@ class Hop:
                 raise ConfigurationError(f"{what} must be a {kind.__name__}")
         for what in ("connect_timeout", "keepalive_interval"):
             _check_seconds(what, getattr(self, what))
-        if not isinstance(self.keepalive_count, int) or self.keepalive_count < 1:
-            raise ConfigurationError("keepalive_count must be at least 1")
+        _check_int("keepalive_count", self.keepalive_count)
 
     @property
     def label(self) -> str:
@@ -132,9 +130,7 @@ class SSHOptions(Hop):
         if not all(isinstance(hop, Hop) for hop in self.via):
             raise ConfigurationError("via must hold Hop values")
         for what in ("max_sessions", "logins_per_minute"):
-            value = getattr(self, what)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{what} must be an int of at least 1")
+            _check_int(what, getattr(self, what))
         _check_seconds("kill_grace", self.kill_grace)
 
     @property
@@ -192,6 +188,13 @@ def _check_name(what: str, value: object) -> None:
         raise ConfigurationError(
             f"{what} must not hold '@'", hint="give user, host and port as separate options"
         )
+
+
+def _check_int(what: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{what} must be an int, not {type(value).__name__}")
+    if value < 1:
+        raise ConfigurationError(f"{what} must be at least 1, and is {value}")
 
 
 def _check_seconds(what: str, value: float) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Coroutine, Iterable
 from typing import Any, BinaryIO
 
 import asyncssh
+from asyncssh.constants import FXF_CREAT, FXF_EXCL, FXF_WRITE
 from transport_core import AlreadyExistsError, SizeMismatchError, TransferResult
 from transport_core.authoring import (
     Entry,
@@ -158,7 +159,7 @@ class _Put:
 
     async def _write(self, entry: Entry, temp: bytes) -> None:
         local = os.path.join(self._transfer.local, *entry.path)
-        flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
+        flags = FXF_WRITE | FXF_CREAT | FXF_EXCL
         async with entered(_Reading(local)) as source:
             # Readable to nobody else until it has its mode (FILE-3).
             private = asyncssh.SFTPAttrs(permissions=0o600)

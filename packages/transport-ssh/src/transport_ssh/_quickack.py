@@ -25,12 +25,6 @@ class QuickAckSocket(socket.socket):
         self._acknowledge()
         return data
 
-    def recv_into(self, *args: Any) -> int:
-        """Read, and acknowledge."""
-        count = super().recv_into(*args)
-        self._acknowledge()
-        return count
-
     def _acknowledge(self) -> None:
         if _QUICKACK is not None:
             with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec
 
 import pytest
 from transport_core import Capability, Transport
@@ -21,7 +21,6 @@ from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._target import Target
 from transport_testbed.conformance._watch import LoopWatch, Traces
 
-S = TypeVar("S")
 P = ParamSpec("P")
 
 PLACE = "transport_place"
@@ -67,7 +66,9 @@ def clause(
     opened: bool = True,
     seconds: float = 30.0,
     shells: bool = False,
-) -> Callable[[Callable[Concatenate[S, Case, P], Awaitable[None]]], Callable[..., Awaitable[None]]]:
+) -> Callable[
+    [Callable[Concatenate[Any, Case, P], Awaitable[None]]], Callable[..., Awaitable[None]]
+]:
     """Mark ``async def test_x(self, case: Case)`` as a proof of clauses of the contract.
 
     Args:
@@ -88,9 +89,9 @@ def clause(
         shells=shells,
     )
 
-    def decorate(test: Callable[Concatenate[S, Case, P], Awaitable[None]]) -> Callable[..., Any]:
+    def decorate(test: Callable[Concatenate[Any, Case, P], Awaitable[None]]) -> Callable[..., Any]:
         @functools.wraps(test)
-        async def within(self: S, **given: Any) -> None:
+        async def within(self: Any, **given: Any) -> None:
             place: Place = given.pop(PLACE)
             await _run(says, place, functools.partial(test, self, **given))
 

@@ -55,8 +55,9 @@ def _control(config: pytest.Config) -> Control:
 
 def _stack_file(config: pytest.Config) -> str:
     """Return where the stack of this run will be described; nothing is made yet."""
-    if hasattr(config, "workerinput"):
-        return str(config.workerinput[_FILE])
+    given: Any = getattr(config, "workerinput", None)  # pytest-xdist's, on a worker
+    if given is not None:
+        return str(given[_FILE])
     name = f"transport-stack-{os.urandom(16).hex()}.json"
     return config.stash.setdefault(_PATH, os.path.join(tempfile.gettempdir(), name))
 

@@ -158,7 +158,8 @@ class RunArgvTests:
         """Variables that some shell treats as its own are set like any other."""
         env = {"IFS": "7", "UID": "4321", "OPTIND": "5", "PATH2": "p", "status": "s", "a_1": "b"}
         result = await case.transport.run(["env"], env=env)
-        seen = dict(line.partition(b"=")[::2] for line in result.stdout.splitlines())
+        lines = [line.partition(b"=") for line in result.stdout.splitlines()]
+        seen = {name: value for name, _, value in lines}
         assert {name: seen.get(name.encode(), b"-").decode() for name in env} == env
 
     @clause("RUN-09")

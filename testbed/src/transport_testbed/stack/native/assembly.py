@@ -60,7 +60,7 @@ class Assembly:
             replace(_server("noisy", noisy), internal_sftp=True),
             replace(_server("defaults", defaults), defaults=True),
         )
-        self.behind = self._behind(hop) if spec.jump else ()
+        self.behind: tuple[Server, ...] = self._behind(hop) if spec.jump else ()
         self.inhabitants: list[Inhabitant] = []
         self.started: list[tuple[Daemon, int]] = []
 
