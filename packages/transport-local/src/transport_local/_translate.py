@@ -59,6 +59,10 @@ def _why(
             return CommandNotFoundError, f"{program} was not found", None
         text = f"{program} cannot be executed: its interpreter or loader is missing"
         return CommandNotExecutableError, text, "look at its first line"
+    # A directory of PATH that may not be searched says EACCES too, of a program that is nowhere.
+    searched = error.errno == errno.EACCES and b"/" not in argv[0]
+    if searched and not _stands_somewhere(argv[0], env, cwd):
+        return CommandNotFoundError, f"{program} was not found", None
     reason = error.strerror or str(error)
     if error.errno in _NOT_EXECUTABLE:
         return CommandNotExecutableError, f"{program} cannot be executed: {reason}", None
