@@ -41,6 +41,13 @@ class Calls:
                 transport=self._name,
                 hint="open it once, and share it between tasks",
             )
+        if self._tasks:
+            raise TransportClosedError(
+                "the transport is still being closed",
+                delivery=Delivery.NOT_SENT,
+                transport=self._name,
+                hint="wait until aclose has returned",
+            )
         self._open = True
 
     @contextlib.contextmanager

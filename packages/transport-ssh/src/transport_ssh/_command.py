@@ -6,10 +6,11 @@ Called by asyncssh, opens and stops nothing. What the bytes mean is in _wire.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 import asyncssh
-from asyncssh.constants import EXTENDED_DATA_STDERR
+from asyncssh.constants import EXTENDED_DATA_STDERR, OPEN_REQUEST_SESSION_FAILED
 from transport_core import DEFAULT_OUTPUT_LIMIT, CommandResult, Stdin
 from transport_core.authoring import BoundedOutput, Deadline, stdin_chunks
 
@@ -46,6 +47,9 @@ class Command(asyncssh.SSHClientSession[bytes]):
         """Wait for the channel."""
         self.request = request
         self.channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self.connection: asyncssh.SSHClientConnection | None = None
+        self.abandoned = False
+        """Whether its call was given up; a channel that opens afterwards is closed unused."""
         self.status: int | None = None
         self.signal: str | None = None
         self.closed = asyncio.Event()
@@ -67,7 +71,14 @@ class Command(asyncssh.SSHClientSession[bytes]):
     # -- callbacks of asyncssh
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
-        """The server opened a channel; the exec request goes out next."""
+        """The server opened a channel; the exec request goes out next.
+
+        Raises:
+            ChannelOpenError: Nobody waits for it any more, so that none goes out.
+        """
+        if self.abandoned:
+            chan.close()
+            raise asyncssh.ChannelOpenError(OPEN_REQUEST_SESSION_FAILED, "given up")
         self.channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
@@ -126,7 +137,9 @@ class Command(asyncssh.SSHClientSession[bytes]):
     def pgid(self) -> int | None:
         """The remote process group, once the begin marker told it."""
         value = self.begin.value
-        return int(value) if value is not None and value.isdigit() else None
+        number = int(value) if value is not None and value.isdigit() else 0
+        # Within a PID namespace of its own it may be 1, and "kill -- -1" means everybody.
+        return number if number > 1 else None
 
     @property
     def complete(self) -> bool:
@@ -164,16 +177,30 @@ class Command(asyncssh.SSHClientSession[bytes]):
         """Send the header and stdin, no faster than they are read; then end of file."""
         channel = self.channel
         assert channel is not None  # noqa: S101 - feed runs after open
+        if self.request.plan.header:
+            self._write(self.request.plan.header)
         try:
-            if self.request.plan.header:
-                channel.write(self.request.plan.header)
             async for chunk in stdin_chunks(self.request.stdin):
                 await self._writable.wait()
-                if self.closed.is_set():
+                if not self._write(chunk):
                     return
-                channel.write(chunk)
-            channel.write_eof()
-        except (BrokenPipeError, ConnectionError):
-            return  # a command that does not read it all is no error (RUN-7)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self._end(error)  # raised by the caller's own iterator
         except Exception as error:  # noqa: BLE001 - the caller's own stdin failed: he gets it
             self._end(error)
+        else:
+            with contextlib.suppress(OSError):
+                channel.write_eof()
+
+    def _write(self, data: bytes) -> bool:
+        """Send; a command that does not read it all, or has ended, is no error (RUN-7)."""
+        if self.channel is None or self.closed.is_set():
+            return False
+        try:
+            self.channel.write(data)
+        except OSError:
+            return False
+        return True

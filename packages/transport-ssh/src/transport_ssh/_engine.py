@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 from collections.abc import Awaitable, Callable
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from transport_core import (
     Delivery,
     EventSink,
     Stdin,
+    TransferError,
     TransferResult,
     TransferTimeoutError,
     TransportError,
@@ -33,7 +35,7 @@ from ._options import SSHOptions
 from ._process import run
 from ._put import put
 from ._sftp import SharedSFTP
-from ._transfer import Transfer
+from ._transfer import CallerError, Transfer
 from ._translate import LOST, lost_error
 
 
@@ -89,7 +91,8 @@ class Engine:
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            raise _run_errors.timeout_error(command, self._name) from error
+            if not command.complete:
+                raise _run_errors.timeout_error(command, self._name) from error
         return _run_errors.outcome(command, self._name)
 
     async def put(self, transfer: Transfer) -> TransferResult:
@@ -109,11 +112,13 @@ class Engine:
         try:
             async with clock, self._sftp.client() as client:
                 return await work(client, transfer)
+        except CallerError as error:
+            raise error.error from error.error.__cause__
         except TransportError as error:
             raise typed(error, transfer, self._name) from error.__cause__
         except TimeoutError as error:
             if not clock.expired():
-                raise
+                raise typed(error, transfer, self._name) from error
             raise self._timeout(transfer) from error
         except LOST as error:
             raise lost_error(error, Delivery.UNKNOWN, self._name) from error
@@ -132,8 +137,16 @@ class Engine:
 
 def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes]) -> BinaryIO:
     try:
-        return open(path, "rb")
+        # Without O_NONBLOCK a named pipe would wait here for a writer, for ever.
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except OSError as error:
         failure = transfer_error(error, local=path)
         failure.delivery = Delivery.NOT_SENT
         raise failure from error
+    if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise TransferError(
+            "stdin is a named pipe", local=path, delivery=Delivery.NOT_SENT,
+            hint="give an async iterator that reads it",
+        )  # fmt: skip
+    return file

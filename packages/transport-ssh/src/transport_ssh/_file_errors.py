@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import stat
+from typing import NoReturn
 
 import asyncssh
 from transport_core import TransferError, TransportError
@@ -41,9 +42,8 @@ def typed(error: Exception, transfer: Transfer, name: str) -> TransportError:
         return transfer_error(
             _as_os_error(error), local=transfer.local, remote=transfer.remote, transport=name
         )
-    if isinstance(error, OSError):
-        return transfer_error(error, local=transfer.local, remote=transfer.remote, transport=name)
-    raise error  # a caller's own, such as what progress raised
+    cause = error if isinstance(error, OSError) else OSError(errno.EIO, escape(str(error)))
+    return transfer_error(cause, local=transfer.local, remote=transfer.remote, transport=name)
 
 
 def _as_os_error(error: asyncssh.SFTPError) -> OSError:
@@ -53,7 +53,17 @@ def _as_os_error(error: asyncssh.SFTPError) -> OSError:
     return OSError(errno.EIO, escape(error.reason))
 
 
-async def explained(
+async def raise_explained(
+    client: asyncssh.SFTPClient, error: asyncssh.SFTPError, path: bytes
+) -> NoReturn:
+    """Raise what a server's answer was about, if that can be found; else the answer itself."""
+    found = await _explained(client, error, path)
+    if found is error:
+        raise error
+    raise found from error
+
+
+async def _explained(
     client: asyncssh.SFTPClient, error: asyncssh.SFTPError, path: bytes
 ) -> Exception:
     """Return what a bare "Failure" on writing ``path`` was about, as an OSError if it is found."""

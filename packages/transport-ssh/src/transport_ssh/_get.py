@@ -28,7 +28,7 @@ from transport_core.authoring import (
 )
 
 from ._blocks import SINGLE_REQUESTS, block_size, read_blocks
-from ._file_errors import explained
+from ._file_errors import raise_explained
 from ._transfer import Tally, Transfer
 
 _CHUNK = 1024 * 1024
@@ -42,7 +42,7 @@ async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult
     try:
         root = _entry((), await client.stat(transfer.remote))
     except asyncssh.SFTPError as error:
-        raise await explained(client, error, transfer.remote) from error
+        await raise_explained(client, error, transfer.remote)
     is_tree = root.kind is EntryKind.DIRECTORY
     require_kind(transfer.kind, is_tree=is_tree)
     landing = await off_loop(
@@ -158,9 +158,16 @@ class _Get:
                 pending.append(data)
                 count += len(data)
                 if count >= _CHUNK:
-                    await off_loop(file.write, b"".join(pending))
+                    await off_loop(_write_all, file, b"".join(pending))
                     self._tally.moved(count)
                     pending, count = [], 0
             if count:
-                await off_loop(file.write, b"".join(pending))
+                await off_loop(_write_all, file, b"".join(pending))
                 self._tally.moved(count)
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Write again after a short write, so that a full disk says so by itself."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

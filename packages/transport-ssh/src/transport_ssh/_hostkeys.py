@@ -72,7 +72,7 @@ def _parse_line(words: list[str]) -> Pin | None:
     except (binascii.Error, ValueError):
         return None
     # The blob begins with its own type (RFC 4253, 6.6): a truncated one does not match it.
-    name = words[1].encode()
+    name = words[1].encode("utf-8", "surrogateescape")
     if not blob.startswith(len(name).to_bytes(4, "big") + name) or len(blob) < len(name) + 8:
         return None
     return Pin(marker, tuple(words[0].split(",")), words[1], blob)

@@ -10,11 +10,14 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import asyncssh
+from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
 from transport_core import (
     ConnectionLost,
+    ConnectivityError,
     Delivery,
     EventSink,
     Reconnecting,
@@ -39,6 +42,20 @@ _CLOSE_SECONDS = 2.0
 # milliseconds after the client has seen its end.
 _ASK_AGAIN_FIRST = 0.005
 _ASK_AGAIN_LONGEST = 0.5
+_MOST_REFUSALS = 12  # about 2 seconds of asking
+_MOST_LOSSES = 3
+
+
+@dataclass(slots=True)
+class Turn:
+    """A call's place among the sessions; ``granted`` once the server opened one for it."""
+
+    granted: bool = False
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the channel was granted and the request in it refused: asking again is useless."""
+    return getattr(error, "code", None) == OPEN_REQUEST_SESSION_FAILED
 
 
 class Link:
@@ -56,6 +73,7 @@ class Link:
         self._dialled: Dialled | None = None
         self._dialling: asyncio.Task[Dialled] | None = None
         self._dial_count = 0
+        self._live = 0
         self._closed = False
 
     @property
@@ -117,78 +135,109 @@ class Link:
             emit(ConnectionLost(transport=self.name, reason=why), self._sink)
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self) -> AsyncIterator[Turn]:
         """Hold one of the sessions that the server grants, waiting in a fair queue."""
         started = time.monotonic()
         if not self._sessions.try_take():
-            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._sessions.wait(mine)
-            emit(SessionQueued(transport=self.name, waiting=self._sessions.waiting), self._sink)
-            self.on_refused()
-            try:
-                await mine
-            except asyncio.CancelledError:
-                if mine.done() and not mine.cancelled():
-                    self._sessions.give_back()
-                raise
+            await self._queue_up()
+        mine = Turn()
         try:
             emit(SessionGranted(transport=self.name, waited=time.monotonic() - started), self._sink)
-            yield
+            yield mine
         finally:
+            self._live -= mine.granted
             self._sessions.give_back()
+
+    async def _queue_up(self) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sessions.wait(mine)
+        emit(SessionQueued(transport=self.name, waiting=self._sessions.waiting), self._sink)
+        self.on_refused()
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._sessions.give_back()
+            raise
 
     async def open(
         self,
         opening: Callable[[asyncssh.SSHClientConnection], Awaitable[T]],
+        turn: Turn,
         *,
-        sent: Callable[[], bool],
+        sent: Callable[[], bool] = lambda: False,
+        cut: Callable[[], bool] = lambda: False,
     ) -> T:
         """Open a session; a refused or unsent open is repeated, since it ran nothing.
 
         Args:
             opening: Opens it on a connection.
+            turn: The turn under which it is held.
             sent: Whether the request may have reached the server.
+            cut: Whether the server has closed the channel of the request by itself.
 
         Raises:
-            ConnectionLostError: The connection broke after the request was sent.
-            UnsupportedOperationError: The server refuses such a request altogether.
+            ConnectionLostError: The connection broke after the request was sent, or again and
+                again before.
+            ConnectivityError: The server grants no session at all.
+            UnsupportedOperationError: The server refuses such a request.
         """
-        pause = _ASK_AGAIN_FIRST
+        losses = refusals = 0
         while True:
             connection = await self.connection()
             try:
-                return await opening(connection)
-            except asyncssh.ChannelOpenError as error:
-                closed = connection.is_closed()
-                if sent():
-                    raise self._after_sending(error, closed=closed) from error
-                if closed:
-                    continue
+                opened = await opening(connection)
             except (asyncssh.Error, OSError) as error:
-                if sent():
-                    raise lost_error(error, Delivery.UNKNOWN, self.name) from error
-                if not connection.is_closed():
-                    raise lost_error(error, Delivery.NOT_SENT, self.name) from error
-                continue
-            limit = self._sessions.refused()
-            emit(SessionRefused(transport=self.name, limit=limit), self._sink)
-            self.on_refused()
-            await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
-            pause = min(pause * 2, _ASK_AGAIN_LONGEST)
+                closed = connection.is_closed()
+                failure = self._failure(error, closed=closed, sent=sent(), cut=cut())
+                losses += closed
+                if failure is not None or losses > _MOST_LOSSES:
+                    raise failure or lost_error(error, Delivery.NOT_SENT, self.name) from error
+            else:
+                turn.granted = True
+                self._live += 1
+                self._sessions.granted()
+                return opened
+            if not closed:
+                refusals += 1
+                await self._refused(refusals)
 
-    def granted(self) -> None:
-        """Note that the server granted a session."""
-        self._sessions.granted()
-
-    def _after_sending(self, error: asyncssh.ChannelOpenError, *, closed: bool) -> Exception:
-        if closed:
+    def _failure(
+        self, error: Exception, *, closed: bool, sent: bool, cut: bool
+    ) -> Exception | None:
+        """Return why an open is not to be asked again; None if it ran nothing and may succeed."""
+        refused = isinstance(error, asyncssh.ChannelOpenError)
+        if sent and (closed or cut or not refused):
             return lost_error(error, Delivery.UNKNOWN, self.name)
-        return UnsupportedOperationError(
-            "the server refuses the request",
-            delivery=Delivery.NOT_SENT,
-            transport=self.name,
-            hint="the account may be restricted to SFTP or to one forced command",
+        if sent or (refused and not closed and _is_final(error)):
+            return UnsupportedOperationError(
+                "the server refuses the request",
+                delivery=Delivery.NOT_SENT,
+                transport=self.name,
+                hint="the account may be restricted to SFTP, or to commands; see sshd_config there",
+            )
+        if closed or refused:
+            return None
+        return (
+            error
+            if isinstance(error, asyncssh.SFTPError)
+            else lost_error(error, Delivery.NOT_SENT, self.name)
         )
+
+    async def _refused(self, refusals: int) -> None:
+        limit = self._sessions.refused()
+        emit(SessionRefused(transport=self.name, limit=limit), self._sink)
+        self.on_refused()
+        # With none of ours open, no end of ours can free one: it is not a matter of waiting.
+        if self._live == 0 and refusals >= _MOST_REFUSALS:
+            raise ConnectivityError(
+                "the server lets us in and grants no session",
+                delivery=Delivery.NOT_SENT,
+                transport=self.name,
+                hint="ask the site for MaxSessions in its sshd_config",
+            )
+        pause = min(_ASK_AGAIN_FIRST * 2.0 ** (refusals - 1), _ASK_AGAIN_LONGEST)
+        await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
 
     async def close(self) -> None:
         """Close the connection within 2 seconds, then cut it; twice is silent."""
@@ -196,8 +245,7 @@ class Link:
         dialling, self._dialling = self._dialling, None
         if dialling is not None and not dialling.done():
             dialling.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await finish(dialling)
+            await finish(asyncio.wait({dialling}))
         dialled, self._dialled = self._dialled, None
         if dialled is not None:
             await finish(dialled.close(_CLOSE_SECONDS))

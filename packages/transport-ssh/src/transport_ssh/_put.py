@@ -7,8 +7,8 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Coroutine, Iterable
-from typing import Any, BinaryIO
+from collections.abc import AsyncGenerator, Iterable
+from typing import BinaryIO
 
 import asyncssh
 from asyncssh.constants import FXF_CREAT, FXF_EXCL, FXF_WRITE
@@ -25,7 +25,7 @@ from transport_core.authoring import (
 )
 
 from ._blocks import SINGLE_REQUESTS, block_size, write_blocks
-from ._file_errors import explained
+from ._file_errors import raise_explained
 from ._transfer import Tally, Transfer
 
 _CHUNK = 1024 * 1024
@@ -43,23 +43,23 @@ async def put(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult
         putting.tally.listed(entry.size)
     await putting.prepare(is_tree=is_tree)
     await putting.directories([e for e in entries if e.kind is EntryKind.DIRECTORY])
-    await _all(putting.member(entry) for entry in entries if entry.kind is not EntryKind.DIRECTORY)
+    await _members(putting, (e for e in entries if e.kind is not EntryKind.DIRECTORY))
     await putting.finish_directories()
     return putting.tally.result()
 
 
-async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do the works, a few at a time; the first failure ends the others."""
-    gate = asyncio.Semaphore(_FILES_AT_ONCE)
+async def _members(putting: _Put, entries: Iterable[Entry]) -> None:
+    """Put files and links, a few at a time; the first failure ends the others."""
+    left = iter(entries)
 
-    async def one(work: Coroutine[Any, Any, None]) -> None:
-        async with gate:
-            await work
+    async def some() -> None:
+        for entry in left:
+            await putting.member(entry)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(one(work))
+            for _ in range(_FILES_AT_ONCE):
+                group.create_task(some())
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from failures.exceptions[0].__cause__
 
@@ -112,7 +112,7 @@ class _Put:
         except asyncssh.SFTPError as error:
             # Another call may have made it meanwhile.
             if await self._kind(parent, follow=True) != stat.S_IFDIR:
-                raise await explained(self._client, error, parent) from error
+                await raise_explained(self._client, error, parent)
 
     async def directories(self, entries: list[Entry]) -> None:
         """Make the directories, or merge into those that are there; modes come last."""
@@ -124,7 +124,7 @@ class _Put:
             except asyncssh.SFTPError as error:
                 there = await self._kind(path, follow=not entry.path)
                 if there is None:
-                    raise await explained(self._client, error, path) from error
+                    await raise_explained(self._client, error, path)
                 if not entry.path and not self._transfer.overwrite:
                     raise AlreadyExistsError("the destination exists") from error
                 if there != stat.S_IFDIR:
@@ -150,7 +150,7 @@ class _Put:
             await self._publish(temp, target)
         except asyncssh.SFTPError as error:
             await finish(self._clean(temp))
-            raise await explained(self._client, error, target) from error
+            await raise_explained(self._client, error, target)
         except BaseException:
             await finish(self._clean(temp))
             raise

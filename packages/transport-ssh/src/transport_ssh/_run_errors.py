@@ -66,9 +66,10 @@ def _not_started(command: Command, name: str) -> CommandError | None:
 def _login_error(command: Command, name: str) -> ConnectivityError:
     said = escape(command.rc_output().strip() or command.err.getvalue().strip())
     return ConnectivityError(
-        f"the login ended with {command.result().ending().split()[-1]} before the command began"
-        + (f"; it said: {said}" if said else ""),
-        delivery=Delivery.NOT_SENT,
+        f"the login ended with {command.result().ending().split()[-1]}"
+        " without a sign that the command began" + (f"; it said: {said}" if said else ""),
+        # No marker proves nothing: an rc file may have sent all output elsewhere.
+        delivery=Delivery.UNKNOWN,
         transport=name,
         hint="log in by hand and see what the account's shell and rc files do",
     )

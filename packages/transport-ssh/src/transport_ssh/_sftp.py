@@ -13,7 +13,7 @@ import asyncssh
 from transport_core import Delivery, UnsupportedOperationError
 from transport_core.authoring import finish
 
-from ._link import Link
+from ._link import Link, Turn
 from ._translate import LOST
 
 _CLOSE_SECONDS = 1.0
@@ -48,7 +48,8 @@ class SharedSFTP:
             try:
                 yield client
             except LOST:
-                self._client = None
+                if self._client is client:
+                    self._give_up()
                 raise
         finally:
             self._users -= 1
@@ -60,14 +61,14 @@ class SharedSFTP:
             return self._client
         await finish(self._end(*self._take()))
         async with contextlib.AsyncExitStack() as opened:
-            await opened.enter_async_context(self._link.turn())
-            client = await self._open()
+            turn = await opened.enter_async_context(self._link.turn())
+            client = await self._open(turn)
             opened.callback(client.exit)
             self._stack = opened.pop_all()
         self._client = client
         return client
 
-    async def _open(self) -> asyncssh.SFTPClient:
+    async def _open(self, turn: Turn) -> asyncssh.SFTPClient:
         async def opening(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
             self._connection = connection
             starting = asyncio.ensure_future(connection.start_sftp_client(path_encoding=None))
@@ -75,15 +76,13 @@ class SharedSFTP:
                 return await asyncio.shield(starting)
             except asyncio.CancelledError:
                 # Half-open it would keep a session of the server's: let it open, then leave it.
+                starting.add_done_callback(_leave)
                 await finish(asyncio.wait({starting}, timeout=_CLOSE_SECONDS))
-                if starting.done() and starting.exception() is None:
-                    starting.result().exit()
-                starting.cancel()
                 raise
 
         try:
             # Opening SFTP changes nothing on the server, so it may be repeated freely.
-            client = await self._link.open(opening, sent=lambda: False)
+            return await self._link.open(opening, turn)
         except asyncssh.SFTPError as error:
             raise UnsupportedOperationError(
                 "the server does not speak SFTP",
@@ -91,14 +90,15 @@ class SharedSFTP:
                 transport=self._link.name,
                 hint="an rc file that prints, or a server without the sftp subsystem",
             ) from error
-        self._link.granted()
-        return client
 
     def _give_up_if_idle(self) -> None:
         if self._client is not None and self._users == 0:
-            task = asyncio.create_task(self._end(*self._take()), name="give up sftp")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        task = asyncio.create_task(self._end(*self._take()), name="give up sftp")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _take(self) -> tuple[asyncssh.SFTPClient | None, contextlib.AsyncExitStack]:
         """Take the session away at once, so that no transfer begins on one that is being closed."""
@@ -121,3 +121,8 @@ class SharedSFTP:
         await self._end(*self._take())
         if self._closing:
             await asyncio.wait(self._closing)
+
+
+def _leave(starting: asyncio.Future[asyncssh.SFTPClient]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().exit()

@@ -31,6 +31,15 @@ class Transfer:
     max_files: int | None = None
 
 
+class CallerError(Exception):
+    """Carries what the caller's own progress raised past the translation of errors."""
+
+    def __init__(self, error: Exception) -> None:
+        """Hold it."""
+        super().__init__()
+        self.error = error
+
+
 class Tally:
     """Counts files and bytes, tells progress, and enforces the limits while it counts."""
 
@@ -62,12 +71,16 @@ class Tally:
 
         Raises:
             TransferLimitError: More than ``max_bytes`` came.
-            Exception: What the caller's progress raised.
+            CallerError: The caller's progress raised.
         """
         self.bytes += count
         self._check_bytes(self.bytes)
-        if self._transfer.progress is not None:
+        if self._transfer.progress is None:
+            return
+        try:
             self._transfer.progress(self.bytes, self.total)
+        except Exception as error:
+            raise CallerError(error) from error
 
     def _check_bytes(self, count: int) -> None:
         limit = self._transfer.max_bytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 
@@ -48,6 +47,13 @@ def connect_error(
         return error
     if verdict is not None and not verdict.trusted:
         return _host_key_error(verdict, hop, where)
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return HostKeyError(
+            f"the host certificate of {hop.label} is not valid: {_reason(error)}",
+            seen=verdict.seen if verdict else None,
+            hop=where,
+            hint="ask the site for a new host certificate",
+        )
     if isinstance(error, asyncssh.PermissionDenied):
         return AuthenticationError(
             f"the server did not let {hop.label} in with the configured private key",
@@ -55,7 +61,7 @@ def connect_error(
             hop=where,
             hint="check that the public key is in the account's authorized_keys",
         )
-    if isinstance(error, (TimeoutError, asyncio.TimeoutError)) or _is_login_timeout(error):
+    if isinstance(error, TimeoutError) or _is_login_timeout(error):
         return ConnectTimeoutError(
             f"{hop.label} was not reached within {hop.connect_timeout:g} s",
             delivery=Delivery.NOT_SENT,

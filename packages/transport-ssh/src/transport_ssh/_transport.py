@@ -46,7 +46,8 @@ from ._transfer import Transfer
 if TYPE_CHECKING:
     from ._engine import Engine
 
-_CLOSE_SECONDS = 5.0
+# Above the grace: what it takes to open a second session, to see a group end, and to give up.
+_CLOSE_SECONDS = 7.0
 
 _CAPABILITIES = frozenset(
     {
@@ -119,7 +120,7 @@ class SSHTransport:
             with self._calls.track():
                 await self._engine.open()
         except BaseException:
-            await finish(self.aclose())
+            await self.aclose()
             raise
         return self
 
@@ -135,10 +136,13 @@ class SSHTransport:
 
     async def aclose(self) -> None:
         """Stop the calls in flight and close the connection; twice is silent, bounded in time."""
-        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS)
         engine, self._engine = self._engine, None
+        await finish(self._close(engine))
+
+    async def _close(self, engine: Engine | None) -> None:
+        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS)
         if engine is not None:
-            await finish(engine.close())
+            await engine.close()
 
     def _open_engine(self) -> Engine:
         if self._engine is None:

@@ -38,7 +38,7 @@ _OCTAL_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 # (OPTIND), rewritten by the shell itself. These go through env(1), which assigns nothing.
 _SHELL_OWN = re.compile(
     r"(BASH.*|UID|EUID|PPID|GROUPS|SHELLOPTS|OPTIND|RANDOM|SRANDOM|SECONDS|LINENO|EPOCH.*"
-    r"|FUNCNAME|DIRSTACK|HISTCMD|PWD|OLDPWD|_)\Z"
+    r"|FUNCNAME|DIRSTACK|HISTCMD|PIPESTATUS|SHLVL|PWD|OLDPWD|_)\Z"
 )
 
 
@@ -72,7 +72,7 @@ def plan(
         if len(command) <= _COMMAND_LIMIT:
             return Plan(command, b"", mark)
     script = _script(mark, argv, env or {}, cwd)
-    return Plan(_by_stdin(mark), _one_line(script), mark)
+    return Plan(_by_stdin(mark), _one_line(mark, script), mark)
 
 
 def _begin(mark: bytes) -> bytes:
@@ -120,15 +120,17 @@ def _script(
     body = _traps(mark)
     if cwd is not None:
         body += _enter(mark, _quote(cwd))
-    for name, value in env.items():
-        if name not in own:
-            body += b"export " + name.encode() + b"=" + _quote(value) + b";"
+    plain = [name.encode() + b"=" + _quote(env[name]) for name in env if name not in own]
+    if plain:
+        # bash complains of a locale that is not there, and that is not the program's output.
+        body += b"{ " + b"".join(b"export " + each + b";" for each in plain) + b"} 2>/dev/null;"
     words = list(argv)
     dashes = b"-- " if argv[0].startswith(b"-") else b""
     if own:
+        # Only a shell tells "not found" from a program's own 127, so it is asked first.
+        body += b"command -v " + dashes + _quote(argv[0]) + b" >/dev/null 2>&1||exit 127;"
         assigned = [name.encode() + b"=" + value for name, value in own.items()]
-        words = [b"env", *assigned, *argv]
-        dashes = b""
+        words, dashes = [b"env", *assigned, *argv], b""
     return body + _exec(mark, dashes + b" ".join(_quote(word) for word in words))
 
 
@@ -146,12 +148,14 @@ def _by_stdin(mark: bytes) -> bytes:
     return b"exec /bin/sh -c '" + _begin(mark) + b'IFS= read -r _h&&eval "$_h"\''
 
 
-def _one_line(script: bytes) -> bytes:
+def _one_line(mark: bytes, script: bytes) -> bytes:
     if b"\n" not in script:
         return script + b"\n"
-    # A newline stands only within single quotes, and becomes a variable that holds one.
-    newline = b'_n=$(printf "\\012x");_n=${_n%x};'
-    return newline + script.replace(b"\n", b"'\"$_n\"'") + b"\n"
+    # A newline stands only within single quotes, and becomes a variable that holds one; its name
+    # is the token, since a caller's env may set any name that could be foreseen.
+    name = b"_" + mark.removeprefix(b"@")
+    holds = name + b'=$(printf "\\012x");' + name + b"=${" + name + b"%x};"
+    return holds + script.replace(b"\n", b"'\"$" + name + b"\"'") + b"\n"
 
 
 # --- what comes back -----------------------------------------------------------------------
@@ -226,11 +230,11 @@ def stop_script(pgid: int, grace: float) -> bytes:
     some containers have an init that does not reap. No ``!``, for tcsh. ``kill -s``, for dash.
     """
     group = b"-- -%d" % pgid
-    # 'sleep 0.05' is not POSIX; where it fails a second is slept, and counted as twenty.
+    # /proc is asked before kill -0: that fails for a process of another user as well, and
+    # succeeds for zombies. 'sleep 0.05' is not POSIX; a second is counted as twenty of it.
     turns = max(1, round(grace / 0.05))
     body = (
-        b"a(){ kill -s 0 " + group + b" 2>/dev/null||return 1;"
-        b"[ -r /proc/self/stat ]||return 0;"
+        b"a(){ [ -r /proc/self/stat ]||{ kill -s 0 " + group + b" 2>/dev/null;return;};"
         b"for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"
         b"set -- ${l##*)};"
         b'[ "$3" = %d ]||continue;[ "$1" = Z ]||return 0;done;return 1;};'
