@@ -91,7 +91,7 @@ class Engine:
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            if not command.complete:
+            if command.stopped is not None or not command.complete:
                 raise _run_errors.timeout_error(command, self._name) from error
         return _run_errors.outcome(command, self._name)
 
