@@ -48,8 +48,7 @@ class ConnectionTests:
         trace = case.remote("trace")
         script = sh('echo ran >> "$1"; sleep 20', trace, case.marker)
         call = asyncio.create_task(case.transport.run(script))
-        await begun(case)
-        await case.eventually(lambda: content(case, trace) == b"ran\n")
+        await case.eventually(lambda: present(case, trace) and content(case, trace) == b"ran\n")
         with cut(case):
             error = await failure(ConnectionLostError, call)
         assert isinstance(error, ConnectionError)
