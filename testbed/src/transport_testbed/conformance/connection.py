@@ -15,6 +15,7 @@ from transport_testbed.conformance.samples import (
     everything_logged,
     failure,
     look,
+    present,
     sh,
 )
 
