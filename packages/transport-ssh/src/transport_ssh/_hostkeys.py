@@ -109,30 +109,24 @@ def _match_one(pattern: str, name: str) -> bool:
 
 def judge(pins: tuple[Pin, ...], host: str, port: int, blob: bytes) -> Verdict:
     """Decide on a plain host key (not a certificate)."""
-    here = lookup(pins, host, port)
-    plain = [pin for pin in here if not pin.marker]
-    expected = tuple(dict.fromkeys(fingerprint(pin.blob) for pin in plain))
-    if any(pin.marker == "@revoked" and pin.blob == blob for pin in here):
-        reason = "revoked"
-    elif any(pin.blob == blob for pin in plain):
-        reason = "trusted"
-    else:
-        reason = "changed" if plain else "unknown"
-    return Verdict(reason, fingerprint(blob), expected)
+    return _judge(lookup(pins, host, port), "", blob)
 
 
 def judge_authority(pins: tuple[Pin, ...], host: str, port: int, blob: bytes) -> Verdict:
     """Decide on the key that signed a host certificate."""
-    here = lookup(pins, host, port)
-    authorities = [pin for pin in here if pin.marker == "@cert-authority"]
-    expected = tuple(dict.fromkeys(fingerprint(pin.blob) for pin in authorities))
+    return _judge(lookup(pins, host, port), "@cert-authority", blob)
+
+
+def _judge(here: tuple[Pin, ...], marker: str, blob: bytes) -> Verdict:
+    """Decide among the pins of one host: those with the marker are trusted."""
+    trusted = [pin.blob for pin in here if pin.marker == marker]
     if any(pin.marker == "@revoked" and pin.blob == blob for pin in here):
         reason = "revoked"
-    elif any(pin.blob == blob for pin in authorities):
+    elif blob in trusted:
         reason = "trusted"
     else:
-        reason = "changed" if authorities else "unknown"
-    return Verdict(reason, fingerprint(blob), expected)
+        reason = "changed" if trusted else "unknown"
+    return Verdict(reason, fingerprint(blob), tuple(dict.fromkeys(map(fingerprint, trusted))))
 
 
 def preferred_kinds(pins: tuple[Pin, ...], host: str, port: int) -> tuple[str, ...]:
