@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,12 @@ def caught(request: pytest.FixtureRequest) -> Iterator[set[type[Any]]]:
             f"\nclauses {len(_COVERED & CLAUSES)} of {len(CLAUSES)} covered; "
             f"broken transports {len(found)} of {len(TABLE)} caught"
         )
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in a directory of its own: a mutant that lets a shell see a word writes files."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(each, id=each.__name__) for each in TABLE])
