@@ -12,7 +12,7 @@ from transport_core import Capability, OutputLimitError, TransportError
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
-from transport_testbed.conformance.samples import SECONDS_TO_STOP, failure, present, sh
+from transport_testbed.conformance.samples import SECONDS_TO_STOP, differs, failure, present, sh
 
 MIB = 1024 * 1024
 EVERY_BYTE = bytes(range(256))
@@ -65,8 +65,7 @@ class RunStreamsTests:
         """Input far beyond any pipe or window neither blocks nor changes."""
         data = os.urandom(3 * MIB)
         result = await case.transport.run(["cat"], stdin=data)
-        assert len(result.stdout) == len(data)
-        assert result.stdout == data
+        assert not differs(result.stdout, data)
 
     @clause("RUN-07")
     async def test_a_command_need_not_read_its_input(self, case: Case) -> None:
@@ -144,9 +143,8 @@ class RunStreamsTests:
         case.probe.write(paths[1], two)
         script = 'for i in 1 2 3 4 5; do cat "$1" "$2"; cat "$2" "$1" >&2; done; printf end'
         result = await case.transport.run(sh(script, *paths), timeout=25.0)
-        assert (len(result.stdout), len(result.stderr)) == (10 * MIB + 3, 10 * MIB)
-        assert result.stdout == (one + two) * 5 + b"end"
-        assert result.stderr == (two + one) * 5
+        assert not differs(result.stdout, (one + two) * 5 + b"end")
+        assert not differs(result.stderr, (two + one) * 5)
 
     @clause("RUN-12")
     async def test_run_waits_for_the_end_of_both_streams(self, case: Case) -> None:

@@ -105,6 +105,20 @@ async def failures(*calls: tuple[type[E], Awaitable[object]]) -> list[E]:
     return await asyncio.gather(*(failure(kind, call) for kind, call in calls))
 
 
+def differs(found: bytes, wanted: bytes) -> str:
+    """Return in words where two values differ, nothing if they do not.
+
+    For large ones: what pytest says of an ``==`` of megabytes takes it minutes.
+    """
+    if found == wanted:
+        return ""
+    at = next(
+        (n for n, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b),
+        min(len(found), len(wanted)),
+    )
+    return f"{len(found)} bytes came where {len(wanted)} were wanted; they differ from byte {at} on"
+
+
 def members(case: Case, directory: bytes) -> set[bytes]:
     """Return the names in a directory of the target; no directory is an assertion."""
     found = case.probe.lstat(directory)
