@@ -12,10 +12,10 @@ import os
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
 
+from bench import hop_of
 from transport_core import CommandTimeoutError
-from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
+from transport_ssh import Hop, SSHOptions, SSHTransport
 from transport_testbed.stack import Endpoint, Stack, StackSpec, providers
 
 SLEEPERS = "sleep 1000 & sleep 1000"
@@ -23,18 +23,8 @@ SLEEPERS = "sleep 1000 & sleep 1000"
 
 def transport_to(endpoint: Endpoint) -> SSHTransport:
     """Return a transport to one account, with its hops."""
-
-    def hop(at: Endpoint) -> dict[str, Any]:
-        return {
-            "host": at.host,
-            "port": at.port,
-            "user": at.user,
-            "auth": PrivateKey(at.identity),
-            "known_hosts": KnownHosts(text=at.known_hosts),
-        }
-
-    via = (Hop(**hop(endpoint.via)),) if endpoint.via else ()
-    return SSHTransport(SSHOptions(**hop(endpoint), via=via))
+    via = (Hop(**hop_of(endpoint.via)),) if endpoint.via else ()
+    return SSHTransport(SSHOptions(**hop_of(endpoint), via=via))
 
 
 def processes(marker: str) -> int:

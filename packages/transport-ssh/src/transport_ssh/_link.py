@@ -81,11 +81,6 @@ class Link:
         """Calls that wait for a session."""
         return self._sessions.waiting
 
-    @property
-    def is_down(self) -> bool:
-        """Whether there is no live connection now."""
-        return self._dialled is None or self._dialled.target.is_closed()
-
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the live connection; one dial serves all who wait for it.
 
