@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -19,7 +19,10 @@ from transport_core import (
 )
 from transport_core.authoring import emit
 from transport_local import LocalTransport
-from transport_testbed.conformance import HarnessError
+from transport_testbed.conformance import HarnessError, Target
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {}
+"""Ways to know the simulated server; a transport reads ``self.target.variant``."""
 
 
 class Server:
@@ -43,9 +46,10 @@ class Server:
 class HeldTransport(LocalTransport):
     """Holds a login that can be lost; nothing is broken here."""
 
-    def __init__(self, server: Server, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, server: Server, target: Target) -> None:
+        super().__init__()
         self.server = server
+        self.target = target
         self._lost: asyncio.Event | None = None
         self._lock: asyncio.Lock | None = None
 

@@ -30,7 +30,9 @@ class Case:
         marker: A word that no other test uses; put it in an environment or argv, and find it.
     """
 
-    def __init__(self, target: Target, build: Callable[[], Transport], local_dir: Path) -> None:
+    def __init__(
+        self, target: Target, build: Callable[[Target], Transport], local_dir: Path
+    ) -> None:
         self.target = target
         self.probe: Probe = target.probe
         self.marker = f"tt{secrets.token_hex(12)}"
@@ -48,9 +50,13 @@ class Case:
             raise RuntimeError(message)
         return self._opened
 
-    def make(self) -> Transport:
-        """Return a new transport, not open; the case closes it at the end."""
-        transport = self._build()
+    def make(self, variant: str = "") -> Transport:
+        """Return a new transport, not open; the case closes it at the end.
+
+        With *variant*, to the same place known differently: see ``Target.variants``.
+        """
+        target = self.target.as_variant(variant) if variant else self.target
+        transport = self._build(target)
         self._made.append(transport)
         return transport
 
