@@ -1,7 +1,5 @@
-"""The queue of sessions and the back-off, by table; no network."""
+"""The queue of sessions, by table; no network."""
 
-import pytest
-from transport_ssh._backoff import Backoff
 from transport_ssh._sessions import Sessions
 
 
@@ -75,29 +73,3 @@ def test_many_grants_raise_the_limit_up_to_the_ceiling() -> None:
     for _ in range(100):
         sessions.granted()
     assert sessions.limit == 2
-
-
-@pytest.mark.parametrize(
-    ("failures", "delay"), ((0, 0.0), (1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (50, 30.0))
-)
-def test_delays_double_up_to_half_a_minute(failures: int, delay: float) -> None:
-    """With full jitter value 1."""
-    backoff = Backoff(100, lambda: 0.0, lambda: 1.0)
-    for _ in range(failures):
-        backoff.attempted()
-        backoff.failed()
-    assert backoff.delay() == delay
-
-
-def test_the_budget_of_logins_is_kept_even_when_all_succeed() -> None:
-    """Sites lock accounts that log in too often."""
-    now = [0.0]
-    backoff = Backoff(2, lambda: now[0], lambda: 0.0)
-    for _ in range(2):
-        assert backoff.delay() == 0
-        backoff.attempted()
-        backoff.succeeded()
-    now[0] = 10.0
-    assert backoff.delay() == 50.0
-    now[0] = 60.0
-    assert backoff.delay() == 0

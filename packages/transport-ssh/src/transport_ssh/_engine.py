@@ -36,7 +36,6 @@ from ._process import run
 from ._put import put
 from ._sftp import SharedSFTP
 from ._transfer import CallerError, Transfer
-from ._translate import LOST, lost_error
 
 
 class Engine:
@@ -92,7 +91,7 @@ class Engine:
             if not clock.expired():
                 raise
             if command.stopped is not None or not command.complete:
-                raise _run_errors.timeout_error(command, self._name) from error
+                raise _run_errors.timeout_error(command, self._name, self._link.held) from error
         return _run_errors.outcome(command, self._name)
 
     async def put(self, transfer: Transfer) -> TransferResult:
@@ -120,8 +119,6 @@ class Engine:
             if not clock.expired():
                 raise typed(error, transfer, self._name) from error
             raise self._timeout(transfer) from error
-        except LOST as error:
-            raise lost_error(error, Delivery.UNKNOWN, self._name) from error
         except (asyncssh.Error, OSError) as error:
             raise typed(error, transfer, self._name) from error
 
@@ -132,6 +129,7 @@ class Engine:
             remote=transfer.remote,
             delivery=Delivery.UNKNOWN,
             transport=self._name,
+            hint=self._link.held,
         )
 
 

@@ -14,7 +14,7 @@ from transport_core import Delivery, UnsupportedOperationError
 from transport_core.authoring import finish
 
 from ._link import Link, Turn
-from ._translate import LOST
+from ._translate import LOST, lost_error
 
 _CLOSE_SECONDS = 1.0
 
@@ -38,19 +38,20 @@ class SharedSFTP:
         """Give the session for one transfer.
 
         Raises:
-            ConnectivityError: No connection.
+            ConnectivityError: No connection, or it was lost during the transfer.
             UnsupportedOperationError: The server has no SFTP.
         """
         self._users += 1
         try:
             async with self._lock:
                 client = await self._ready()
+                connection = self._connection
             try:
                 yield client
-            except LOST:
+            except LOST as error:
                 if self._client is client:
                     self._give_up()
-                raise
+                raise lost_error(error, Delivery.UNKNOWN, self._link.name, connection) from error
         finally:
             self._users -= 1
             if self._link.queued:
