@@ -31,6 +31,8 @@ TABLE: dict[type, tuple[str, ...]] = {
     life.OpensTwice: ("LIFE-04",),
     life.OpensOnce: ("LIFE-04",),
     life.LeavesATask: ("LIFE-05",),
+    life.LeavesAProcess: ("LIFE-05",),
+    life.LeavesTemporaryFiles: ("LIFE-05",),
     life.KillsDetached: ("LIFE-05", "RUN-12"),
     life.BlocksTheLoop: ("LIFE-06",),
     life.HalfOpen: ("LIFE-07",),
