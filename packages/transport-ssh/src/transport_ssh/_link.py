@@ -38,6 +38,7 @@ from ._link_state import (
     LinkState,
     Loss,
     Opens,
+    Phase,
     Reason,
     Refuse,
 )
@@ -65,6 +66,8 @@ class Link:
         self.name = name
         self.on_refused: Callable[[], None] = lambda: None
         """Called when the server refuses a session: who holds an idle one may give it up."""
+        self.on_connected: Callable[[], None] = lambda: None
+        """Called after each login."""
         self._options = options
         self._sink = sink
         self._sessions = Sessions(options.max_sessions)
@@ -78,6 +81,11 @@ class Link:
     def queued(self) -> int:
         """Calls that wait for a session."""
         return self._sessions.waiting
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a live connection."""
+        return self._state.phase is Phase.OPEN
 
     @property
     def held(self) -> str | None:
@@ -115,6 +123,7 @@ class Link:
             raise
         if self._state.dialled(plan.number):
             self._dialled = dialled
+            self.on_connected()
         else:
             self._drop(dialled)
         return dialled
