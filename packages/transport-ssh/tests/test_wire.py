@@ -131,15 +131,15 @@ def test_long_text_goes_by_stdin_and_no_command_is_longer_than_the_limit() -> No
         st.builds(
             lambda letter, size: letter * size,
             st.sampled_from((b"x", b"'", b"\n", b"\xff", b"\\", b"$(id)")),
-            st.sampled_from((0, 1, 20, 10_000, 24_000, 33_000, 100_000, 131_071)),
+            st.sampled_from((1, 20, 24_000, 33_000, 100_000, 131_071)),
         ),
         min_size=1,
-        max_size=14,
+        max_size=8,
     ),
     st.sampled_from((None, b"", b"value")),
     st.sampled_from((None, b"/tmp", b"-", b"'" * 4000)),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_no_exec_request_is_longer_than_one_word_may_be(
     words: list[bytes], value: bytes | None, cwd: bytes | None
 ) -> None:

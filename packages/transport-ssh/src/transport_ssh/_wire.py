@@ -68,10 +68,9 @@ def plan(
     if cwd is not None and cwd.startswith(b"-"):
         cwd = b"./" + cwd  # "cd -- -" would go back to the last directory
     mark = token or b"@" + secrets.token_hex(16).encode()
-    if not env:
-        command = _plain(mark, argv, cwd)
-        if command is None:
-            command = _octal(mark, argv, cwd)
+    # What is too long as it is need not be encoded first, which takes a while.
+    if not env and sum(map(len, argv)) <= _COMMAND_LIMIT:
+        command = _plain(mark, argv, cwd) or _octal(mark, argv, cwd)
         if len(command) <= _COMMAND_LIMIT:
             return Plan(command, b"", mark)
     script = _script(mark, argv, env or {}, cwd)
