@@ -30,6 +30,10 @@ class SharedSFTP:
         self._client: asyncssh.SFTPClient | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
         self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+        self._arrivals = 0
+        self._admitted = 0
         self._closing: set[asyncio.Task[None]] = set()
         link.on_refused = self._give_up_if_idle
 
@@ -41,19 +45,30 @@ class SharedSFTP:
             ConnectivityError: No connection, or it was lost during the transfer.
             UnsupportedOperationError: The server has no SFTP.
         """
-        self._users += 1
+        self._arrivals += 1
+        mine = self._arrivals
+        async with self._lock:
+            if mine > self._admitted and self._link.queued:
+                # Those who came before it was opened share it. Later ones queue for the next, or
+                # transfers that follow each other would keep it from those who wait for ever.
+                await self._unused.wait()
+            client = await self._ready()
+            connection = self._connection
+            self._users += 1
+            self._unused.clear()
         try:
-            async with self._lock:
-                client = await self._ready()
-                connection = self._connection
-            try:
-                yield client
-            except LOST as error:
-                if self._client is client:
-                    self._give_up()
-                raise lost_error(error, Delivery.UNKNOWN, self._link.name, connection) from error
+            yield client
+        except LOST as error:
+            if self._client is client:
+                self._give_up()
+            raise lost_error(error, Delivery.UNKNOWN, self._link.name, connection) from error
         finally:
-            self._users -= 1
+            self._left()
+
+    def _left(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self._unused.set()
             if self._link.queued:
                 self._give_up_if_idle()
 
@@ -66,7 +81,7 @@ class SharedSFTP:
             client = await self._open(turn)
             opened.callback(client.exit)
             self._stack = opened.pop_all()
-        self._client = client
+        self._client, self._admitted = client, self._arrivals
         return client
 
     async def _open(self, turn: Turn) -> asyncssh.SFTPClient:
