@@ -100,6 +100,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     stopping.RefusesCrowds: ("RUN-13",),
     stopping.MixesUpResults: ("RUN-13",),
     stopping.ServesTheLastFirst: ("RUN-13",),
+    stopping.TransfersComeFirst: ("RUN-13",),
     # files and trees
     transfers.PutsInside: ("FILE-01",),
     transfers.GetsInside: ("FILE-01",),

@@ -51,7 +51,7 @@ T = TypeVar("T")
 _CLOSE_SECONDS = 2.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Turn:
     """A call's place among the sessions; ``granted`` once the server opened one for it."""
 
@@ -76,11 +76,12 @@ class Link:
         self._dialled: Dialled | None = None
         self._dialling: asyncio.Task[Dialled] | None = None
         self._live = 0
+        self._asking: set[Turn] = set()
 
     @property
     def queued(self) -> int:
-        """Calls that wait for a session."""
-        return self._sessions.waiting
+        """Calls that wait for a session: in the queue, or refused one and asking again."""
+        return self._sessions.waiting + len(self._asking)
 
     @property
     def is_open(self) -> bool:
@@ -190,6 +191,18 @@ class Link:
             ConnectivityError: The server grants no session at all.
             UnsupportedOperationError: The server refuses such a request.
         """
+        try:
+            return await self._open(opening, turn, sent, cut)
+        finally:
+            self._asking.discard(turn)
+
+    async def _open(
+        self,
+        opening: Callable[[asyncssh.SSHClientConnection], Awaitable[T]],
+        turn: Turn,
+        sent: Callable[[], bool],
+        cut: Callable[[], bool],
+    ) -> T:
         opens = Opens(random.random)
         while True:
             connection = await self.connection()
@@ -212,10 +225,14 @@ class Link:
                 self._state.served()
                 return opened
             if isinstance(decision, AskAgain):
-                limit = self._sessions.refused()
-                emit(SessionRefused(transport=self.name, limit=limit), self._sink)
-                self.on_refused()
+                self._refused(turn)
                 await asyncio.sleep(decision.pause)
+
+    def _refused(self, turn: Turn) -> None:
+        self._asking.add(turn)
+        limit = self._sessions.refused()
+        emit(SessionRefused(transport=self.name, limit=limit), self._sink)
+        self.on_refused()
 
     async def close(self) -> None:
         """Close the connection within 2 seconds, then cut it; twice is silent."""

@@ -89,13 +89,14 @@ async def _stop(command: Command) -> bool:
     if command.pgid is None:
         gone = await _stop_by_signal(command, ("TERM", "KILL"))
     else:
-        seen = await _stop_by_group(command, connection, command.pgid)
+        grace = command.request.grace
+        seen = await _stop_by_group(connection, command.pgid, grace)
         if seen is None:
             # No session but this one is to be had. It ends, by signals, to make room for one
             # that sees whether all of the group are gone.
             await _stop_by_signal(command, ("TERM", "KILL"))
             channel.abort()
-            seen = await _stop_by_group(command, connection, command.pgid)
+            seen = await _stop_by_group(connection, command.pgid, 0.0)
         # The end of the session is the second witness: a group may be another's by then.
         gone = seen is True and await _wait_closed(command, _CLOSE_SECONDS)
         # Nobody answers: one more try, without waiting long.
@@ -107,7 +108,7 @@ async def _stop(command: Command) -> bool:
 
 
 async def _stop_by_group(
-    command: Command, connection: asyncssh.SSHClientConnection, pgid: int
+    connection: asyncssh.SSHClientConnection, pgid: int, grace: float
 ) -> bool | None:
     """Ask a second session to end the group, and return whether it is gone; None without one.
 
@@ -115,7 +116,6 @@ async def _stop_by_group(
     login is root, and after the leader's end. On the command's own connection only: another one
     may lead to another machine of the name.
     """
-    grace = command.request.grace
     plan = _wire.Plan(_leader.stop_script(pgid, grace), b"", b"")
     killer = Command(Request(argv=(b"kill",), plan=plan, grace=grace))
     try:

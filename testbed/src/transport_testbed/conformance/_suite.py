@@ -27,6 +27,7 @@ from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
 from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
+from transport_testbed.conformance.sessions import SessionsTests
 from transport_testbed.conformance.slurm import SlurmTests
 
 
@@ -35,6 +36,7 @@ class TransportConformance(
     RunArgvTests,
     RunStreamsTests,
     RunStopTests,
+    SessionsTests,
     RunErrorsTests,
     FilesTests,
     FilesNamesTests,
