@@ -19,7 +19,7 @@ from ._landing import Landing
 from ._names import TEMP_PREFIX, check_link, check_member, temp_name
 from ._output import BoundedOutput
 from ._redact import escape, short_argv
-from ._shield import entered, finish, off_loop
+from ._shield import entered, finish, off_loop, stoppable
 from ._source import Entry, EntryKind, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
 
@@ -56,6 +56,7 @@ __all__ = [
     "shape_problems",
     "short_argv",
     "stdin_chunks",
+    "stoppable",
     "temp_name",
     "transfer_error",
 ]

@@ -47,7 +47,8 @@ class SharedSFTP:
                 client = await self._ready()
             try:
                 yield client
-            except LOST:
+            # After an answer that breaks the protocol, asyncssh has ended the session.
+            except (*LOST, asyncssh.SFTPBadMessage):
                 if self._client is client:
                     self._give_up()
                 raise
