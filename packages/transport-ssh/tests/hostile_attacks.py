@@ -102,7 +102,7 @@ def _plant_file_link(dest: Path, outside: Path) -> None:
     dest.symlink_to(outside / "victim")
 
 
-def _plant_mode(dest: Path, outside: Path) -> None:
+def _plant_pipe(dest: Path, outside: Path) -> None:
     dest.mkdir()
     os.mkfifo(dest / "f")
 
@@ -239,8 +239,9 @@ def planted() -> Iterator[Attack]:
         options={"overwrite": False},
         error=TransferError,
     )
-    yield Attack(name="pipe planted as a file", root=folder((b"f", file())), plant=_plant_mode,
-                 content={"f": b"content"})  # fmt: skip
+    for label, root in {"file": folder((b"f", file())), "link": folder((b"f", link(b"x")))}.items():
+        name = f"pipe planted as a {label}"
+        yield Attack(name=name, root=root, plant=_plant_pipe, error=UnsafePathError)
 
 
 def sizes() -> Iterator[Attack]:

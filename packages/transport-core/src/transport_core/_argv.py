@@ -123,3 +123,13 @@ def check_limit(limit: int | None, what: str) -> int | None:
     if limit < 0:
         raise ValueError(f"{what} must not be negative, and is {limit}")
     return limit
+
+
+def check_progress(progress: object) -> None:
+    """Check that a callback for progress can be called, before anything is moved.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, not {type(progress).__name__}")

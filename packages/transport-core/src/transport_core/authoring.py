@@ -5,6 +5,7 @@ from ._argv import (
     Word,
     check_limit,
     check_mode,
+    check_progress,
     encode_argv,
     encode_env,
     encode_path,
@@ -20,7 +21,7 @@ from ._names import TEMP_PREFIX, check_link, check_member, temp_name
 from ._output import BoundedOutput
 from ._redact import escape, short_argv
 from ._shield import entered, finish, off_loop, stoppable
-from ._source import Entry, EntryKind, require_kind, scan
+from ._source import Entry, EntryKind, check_kind, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
 
 __all__ = [
@@ -35,10 +36,12 @@ __all__ = [
     "Landing",
     "PathArg",
     "Word",
+    "check_kind",
     "check_limit",
     "check_link",
     "check_member",
     "check_mode",
+    "check_progress",
     "check_options",
     "check_stdin",
     "check_timeout",
