@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import BinaryIO, TypeAlias
 
-from ._argv import encode_word
+from ._argv import encode_text, encode_word
 
 Stdin: TypeAlias = (
     bytes
@@ -37,7 +37,7 @@ def check_stdin(stdin: Stdin) -> None:
         encode_word(stdin, "stdin")
         return
     if isinstance(stdin, str):
-        _as_utf8(stdin)
+        encode_text(stdin, "stdin")
         return
     if stdin is None or isinstance(stdin, (bytes, bytearray, memoryview)):
         return
@@ -64,7 +64,7 @@ async def stdin_chunks(stdin: Stdin) -> AsyncIterator[bytes]:
     if stdin is None:
         return
     if isinstance(stdin, str):
-        stdin = _as_utf8(stdin)
+        stdin = encode_text(stdin, "stdin")
     if isinstance(stdin, (bytes, bytearray, memoryview)):
         view = memoryview(stdin).cast("B")
         for start in range(0, len(view), CHUNK):
@@ -87,14 +87,6 @@ async def stdin_chunks(stdin: Stdin) -> AsyncIterator[bytes]:
 async def _file_chunks(file: BinaryIO) -> AsyncIterator[bytes]:
     while chunk := await asyncio.to_thread(file.read, CHUNK):
         yield _as_bytes(chunk)
-
-
-def _as_utf8(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        # Its own text would show what may be a secret.
-        raise ValueError(f"stdin has a lone surrogate at position {error.start}") from None
 
 
 def _as_bytes(chunk: object) -> bytes:
