@@ -9,6 +9,7 @@ from ._argv import (
     encode_argv,
     encode_env,
     encode_path,
+    encode_text,
     encode_word,
 )
 from ._calls import Calls
@@ -49,6 +50,7 @@ __all__ = [
     "encode_argv",
     "encode_env",
     "encode_path",
+    "encode_text",
     "encode_word",
     "entered",
     "escape",
