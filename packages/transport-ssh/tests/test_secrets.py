@@ -209,6 +209,9 @@ async def calls(transport: SSHTransport, tmp_path: Path, remote: str) -> list[An
         run([*plain, "0"], **told, output_limit=3),
         run(["sh", "-c", f"{script}; sleep 30", "sh", "0"], **told, timeout=0.05),
         run(["no-such-program", CANARIES["argv"]], **told),
+        # Without variables the words are sent in the request itself, in two forms.
+        run(["no-such-program", CANARIES["argv"]]),
+        run(["no-such-program", CANARIES["argv"] + "\n'"]),
         run(["true", CANARIES["argv"]], **told, cwd="/no/such"),
         run(["true", CANARIES["argv"]], **told, timeout=-1),
         run(cast("Any", [7, CANARIES["argv"]]), **told),
