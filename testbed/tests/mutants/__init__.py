@@ -172,6 +172,8 @@ TABLE: dict[type, tuple[str, ...]] = {
     failures.ShowsOutput: ("ERR-05",),
     failures.LogsEnvironment: ("ERR-05",),
     failures.LogsInput: ("ERR-05",),
+    failures.LogsWords: ("ERR-05",),
+    failures.KeepsTheText: ("ERR-05",),
     # a connection
     connections.LossIsAResult: ("ERR-03",),
     connections.LossIsFinished: ("ERR-03", "CONN-03"),

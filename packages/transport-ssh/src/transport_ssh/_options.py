@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, cast
 
 from transport_core import ConfigurationError
 from transport_core.authoring import check_options, check_timeout, encode_path, escape
@@ -67,10 +67,8 @@ class KnownHosts:
         """
         if (self.path is None) == (self.text is None):
             raise ConfigurationError("KnownHosts takes either text or a path")
-        if not isinstance(self.text, str | None):
+        if self.text is not None and not isinstance(self.text, str):
             raise ConfigurationError("KnownHosts: text must be a str")
-        if not isinstance(self.path, str | os.PathLike | None):
-            raise ConfigurationError("KnownHosts: path must be a str or path-like")
         if self.path is not None:
             _check_path("KnownHosts: path", self.path)
 
@@ -143,9 +141,7 @@ class SSHOptions(Hop):
             ConfigurationError: A value is impossible; which one is said.
         """
         Hop.__post_init__(self)
-        if not isinstance(self.via, Sequence) or not all(isinstance(h, Hop) for h in self.via):
-            raise ConfigurationError("via must be a sequence of Hop values")
-        object.__setattr__(self, "via", tuple(self.via))
+        object.__setattr__(self, "via", _checked_via(self.via))
         for what in ("max_sessions", "logins_per_minute"):
             _check_int(what, getattr(self, what))
         _check_seconds("kill_grace", self.kill_grace)
@@ -196,6 +192,12 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
     return values
 
 
+def _checked_via(via: object) -> tuple[Hop, ...]:
+    if isinstance(via, Sequence) and all(isinstance(hop, Hop) for hop in via):
+        return tuple(via)
+    raise ConfigurationError("via must be a sequence of Hop values")
+
+
 def _check_name(what: str, value: object) -> None:
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{what} must be a non-empty str")
@@ -216,10 +218,12 @@ def _check_host(host: str) -> None:
         )
 
 
-def _check_path(what: str, path: str | os.PathLike[str]) -> None:
+def _check_path(what: str, path: object) -> None:
     """Refuse what is no path of a file, without looking."""
+    if isinstance(path, bytes):
+        raise ConfigurationError(f"{what} must be a str or path-like, not bytes")
     try:
-        encode_path(path, what)
+        encode_path(cast("str", path), what)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
 
