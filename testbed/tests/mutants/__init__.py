@@ -6,6 +6,7 @@ A clause without a broken transport that it catches has not been shown to be abl
 from __future__ import annotations
 
 from . import (
+    bad_input,
     commands,
     connections,
     failures,
@@ -145,6 +146,21 @@ TABLE: dict[type, tuple[str, ...]] = {
     trees.TellsNothing: ("FILE-12",),
     trees.ForgetsTheEnd: ("FILE-12",),
     trees.SwallowsProgressErrors: ("FILE-12",),
+    # what nothing can be done with
+    bad_input.TakesZeroForNoLimit: ("RUN-11",),
+    bad_input.EncodesLate: ("RUN-07",),
+    bad_input.IgnoresUnknownPolicies: ("FILE-08",),
+    bad_input.CallsProgressLate: ("FILE-12",),
+    bad_input.HasAClock: ("RUN-11",),
+    bad_input.TimesOutAsPython: ("RUN-11",),
+    bad_input.RunsBesideALoop: ("RUN-06",),
+    bad_input.TooMuchIsRaw: ("ERR-04",),
+    bad_input.StripsTheSlash: ("FILE-10",),
+    bad_input.StripsTheDots: ("FILE-01",),
+    bad_input.ReplacesPipes: ("FILE-04",),
+    bad_input.WritesWhereALinkLeads: ("FILE-10",),
+    bad_input.ShortensNames: ("FILE-10",),
+    bad_input.EmptiesFirst: ("FILE-02",),
     # what errors are, know and tell
     failures.ConfusesKinds: ("ERR-01",),
     failures.NothingWasSent: ("ERR-02",),
@@ -157,6 +173,8 @@ TABLE: dict[type, tuple[str, ...]] = {
     failures.ShowsOutput: ("ERR-05",),
     failures.LogsEnvironment: ("ERR-05",),
     failures.LogsInput: ("ERR-05",),
+    failures.LogsWords: ("ERR-05",),
+    failures.KeepsTheText: ("ERR-05",),
     # a connection
     connections.LossIsAResult: ("ERR-03",),
     connections.LossIsFinished: ("ERR-03", "CONN-03"),

@@ -33,6 +33,9 @@ _COMMAND_LIMIT = 100_000
 # Exit status of our own script where the working directory is missing; its marker proves it.
 _NO_DIRECTORY = 96
 
+# Behind a marker stand a PID and what says of which boot it is; /proc/PID/stat is the longest.
+_LONGEST_VALUE = 8192
+
 _PLAIN = re.compile(rb"[ -~]*\Z")
 _UNPLAIN = re.compile(rb"['!\\]")
 _OCTAL_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _./:,@+=-")
@@ -194,6 +197,8 @@ class Unmarker:
             return b""
         end = self._held.find(b"\n", start)
         if end < 0:
+            if len(self._held) - start > _LONGEST_VALUE:
+                self._drop(start + 1)  # no line of ours: it may be as endless as noise
             return b""
         self._drop(start)
         value, rest = self._held[: end - start], self._held[end - start + 1 :]

@@ -13,6 +13,7 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 from transport_testbed.conformance._collect import open_place
 from transport_testbed.conformance._target import Target
+from transport_testbed.conformance.bad_input import BadInputTests
 from transport_testbed.conformance.capabilities import CapabilitiesTests
 from transport_testbed.conformance.connection import ConnectionTests
 from transport_testbed.conformance.discovery import DiscoveryTests
@@ -43,6 +44,7 @@ class TransportConformance(
     FilesSizesTests,
     FilesAtomicTests,
     FilesTreesTests,
+    BadInputTests,
     ErrorsTests,
     ConnectionTests,
     DiscoveryTests,
