@@ -12,8 +12,8 @@ Three forms, by what is sent (measured facts are in docs/decisions/0003):
   command line, as one header line that ``sh`` reads before the program's own stdin.
 
 Markers hold a random token: ``:e`` begins stderr, ``:b PID`` begins stdout (next is exec),
-``:c`` the working directory is missing, ``:x N`` exec failed. What stands before them is noise
-of the login's rc files (RUN-3).
+``:c`` the working directory is missing, ``:n`` a name of env cannot be set, ``:x N`` exec failed.
+What stands before them is noise of the login's rc files (RUN-3).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from ._env import REFUSED, exports, own_exports, quote, shell_owned
 
 # Longer text makes the kernel refuse one word of 131,072 bytes (Linux, MAX_ARG_STRLEN), and
 # 262,144 make sshd drop the whole connection (measured on OpenSSH 9.2).
@@ -33,13 +35,6 @@ _NO_DIRECTORY = 96
 _PLAIN = re.compile(rb"[ -~]*\Z")
 _UNPLAIN = re.compile(rb"['!\\]")
 _OCTAL_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _./:,@+=-")
-
-# What a shell treats specially when assigned: read-only in bash (UID ...), checked in dash
-# (OPTIND), rewritten by the shell itself. These go through env(1), which assigns nothing.
-_SHELL_OWN = re.compile(
-    r"(BASH.*|UID|EUID|PPID|GROUPS|SHELLOPTS|OPTIND|RANDOM|SRANDOM|SECONDS|LINENO|EPOCH.*"
-    r"|FUNCNAME|DIRSTACK|HISTCMD|PIPESTATUS|SHLVL|PWD|OLDPWD|_)\Z"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +89,13 @@ def _enter(mark: bytes, where: bytes) -> bytes:
     return b"CDPATH= cd -- " + where + b"||" + missing + b";"
 
 
-def _exec(mark: bytes, words: bytes) -> bytes:
+def _begin_out(mark: bytes) -> bytes:
     # Quoted, since an exported IFS may hold digits.
-    return b"echo " + mark + b':b "$$"&&exec ' + words + b";exit $?"
+    return b"echo " + mark + b':b "$$"&&exec '
+
+
+def _exec(mark: bytes, words: bytes) -> bytes:
+    return _begin_out(mark) + words + b";exit $?"
 
 
 def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | None:
@@ -116,26 +115,15 @@ def _script(
     mark: bytes, argv: Sequence[bytes], env: Mapping[str, bytes], cwd: bytes | None
 ) -> bytes:
     """Return the whole as text for /bin/sh."""
-    own = {name: value for name, value in env.items() if _SHELL_OWN.match(name)}
     body = _traps(mark)
     if cwd is not None:
-        body += _enter(mark, _quote(cwd))
-    plain = [name.encode() + b"=" + _quote(env[name]) for name in env if name not in own]
-    if plain:
-        # bash complains of a locale that is not there, and that is not the program's output.
-        body += b"{ " + b"".join(b"export " + each + b";" for each in plain) + b"} 2>/dev/null;"
-    words = list(argv)
+        body += _enter(mark, quote(cwd))
+    words = b" ".join(quote(word) for word in argv)
     dashes = b"-- " if argv[0].startswith(b"-") else b""
-    if own:
-        # Only a shell tells "not found" from a program's own 127, so it is asked first.
-        body += b"command -v " + dashes + _quote(argv[0]) + b" >/dev/null 2>&1||exit 127;"
-        assigned = [name.encode() + b"=" + value for name, value in own.items()]
-        words, dashes = [b"env", *assigned, *argv], b""
-    return body + _exec(mark, dashes + b" ".join(_quote(word) for word in words))
-
-
-def _quote(word: bytes) -> bytes:
-    return b"'" + word.replace(b"'", b"'\\''") + b"'"
+    if shell_owned(env):
+        tools, last = own_exports(mark, argv[0], env, _begin_out(mark) + dashes)
+        return body + b"set -- " + words + b";" + tools + exports(env) + last
+    return body + exports(env) + _exec(mark, dashes + words)
 
 
 def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes:
@@ -210,13 +198,15 @@ class NotStarted:
     """Why the program was not started."""
 
     reason: str
-    """``"cwd"``, ``"not found"`` or ``"not executable"``."""
+    """``"cwd"``, ``"env"``, ``"not found"`` or ``"not executable"``."""
 
 
 def read_failure(token: bytes, stderr: bytes, status: int | None) -> NotStarted | None:
     """Return why the program was not started, from the end of its stderr; None if it was."""
     if status == _NO_DIRECTORY and stderr.endswith(token + b":c\n"):
         return NotStarted("cwd")
+    if status == REFUSED and stderr.endswith(token + b":n\n"):
+        return NotStarted("env")
     found = re.search(re.escape(token) + rb":x (\d+)\n\Z", stderr[-256:])
     if found is None:
         return None
