@@ -51,7 +51,7 @@ def run(
 
     place = Place(
         target=Target(name="here", workdir=str(tmp_path), probe=LocalProbe()),
-        build=build,
+        build=lambda target: build(),
         local_dir=tmp_path,
         lag=LAG,
         not_claimed=pytest.skip,

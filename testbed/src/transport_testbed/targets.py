@@ -36,6 +36,11 @@ ENDPOINTS: Mapping[str, str] = {
 }
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
+ASPECTS: Mapping[str, str] = {
+    name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")
+}
+"""Places that differ from ``direct`` in one thing only, and what it is."""
+
 _WITH_JOBS = frozenset({"direct", "jump"})
 
 
@@ -43,7 +48,7 @@ class Places:
     """Opens the places of this package; each test gets a directory of its own."""
 
     names: tuple[str, ...] = (HERE, STACK, *ENDPOINTS)
-    shell_only: frozenset[str] = frozenset(ENDPOINTS) - {"direct", "jump", "defaults"}
+    aspects: Mapping[str, str] = ASPECTS
 
     def __init__(self, mode: str, stack_file: str, *, mine: bool = True) -> None:
         self.shared = SharedStack(mode, stack_file, mine=mine)

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 
 from . import _naive
-from .connections import HeldTransport, Server
+from .connections import VARIANTS, HeldTransport, Server
 
 TESTS = catalogue(TransportConformance)
 CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.ids)
@@ -73,23 +73,24 @@ def missed(transport: type[Any], clauses: Collection[str]) -> dict[str, list[str
 def _failure(transport: type[Any], entry: Entry) -> str:
     """Run one test; return the kind and text of its failure, or nothing."""
     server = Server()
-    build: Callable[[], Transport] = transport
-    if issubclass(transport, HeldTransport):
-        build = lambda: transport(server)  # noqa: E731
-    claimed = set(entry.clause.needs) <= build().capabilities
-    if not claimed or not set(entry.clause.offers) <= _OFFERS:
-        return ""
+    held = issubclass(transport, HeldTransport)
+
+    def build(target: Target) -> Transport:
+        return transport(server, target) if held else transport()
+
     root = tempfile.mkdtemp(prefix="mutant-")
     os.mkdir(os.path.join(root, "remote"))
     os.mkdir(os.path.join(root, "local"))
+    target = Target(
+        name="bench",
+        workdir=os.path.join(root, "remote"),
+        offers=frozenset(_OFFERS),
+        variants=VARIANTS,
+        probe=_CountingProbe(server),
+        faults=server,
+    )
     place = Place(
-        target=Target(
-            name="bench",
-            workdir=os.path.join(root, "remote"),
-            offers=frozenset(_OFFERS),
-            probe=_CountingProbe(server),
-            faults=server,
-        ),
+        target=target,
         build=build,
         local_dir=Path(root, "local"),
         lag=0.4,
@@ -97,6 +98,9 @@ def _failure(transport: type[Any], entry: Entry) -> str:
     )
     test: Any = entry.function
     try:
+        claimed = set(entry.clause.needs) <= build(target).capabilities
+        if not claimed or not set(entry.clause.offers) <= _OFFERS:
+            return ""
         asyncio.run(test(TransportConformance(), transport_place=place))
     except Exception as error:
         return f"{type(error).__name__}: {error}"

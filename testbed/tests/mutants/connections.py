@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -19,7 +19,12 @@ from transport_core import (
 )
 from transport_core.authoring import emit
 from transport_local import LocalTransport
-from transport_testbed.conformance import HarnessError
+from transport_testbed.conformance import HarnessError, Target
+
+from . import _naive
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {}
+"""Ways to know the simulated server; a transport reads ``self.target.variant``."""
 
 
 class Server:
@@ -43,9 +48,10 @@ class Server:
 class HeldTransport(LocalTransport):
     """Holds a login that can be lost; nothing is broken here."""
 
-    def __init__(self, server: Server, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, server: Server, target: Target) -> None:
+        super().__init__()
         self.server = server
+        self.target = target
         self._lost: asyncio.Event | None = None
         self._lock: asyncio.Lock | None = None
 
@@ -163,6 +169,17 @@ class RepeatsCommands(HeldTransport):
         except ConnectionLostError:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(super().run(*args, **options), 0.3)
+            raise
+
+
+class LeavesWhatWasLost(HeldTransport):
+    """A command whose connection broke runs on for ever."""
+
+    async def run(self, argv: Any, *, env: Any = None, **options: Any) -> Any:
+        try:
+            return await super().run(argv, env=env, **options)
+        except ConnectionLostError:
+            _naive.start(argv, env)
             raise
 
 

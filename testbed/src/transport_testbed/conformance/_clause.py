@@ -40,7 +40,7 @@ class Clause:
     offers: tuple[str, ...]
     opened: bool
     seconds: float
-    shells: bool
+    about: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Place:
     """
 
     target: Target
-    build: Callable[[], Transport]
+    build: Callable[[Target], Transport]
     local_dir: Path
     lag: float
     not_claimed: Callable[[str], None]
@@ -65,7 +65,7 @@ def clause(
     offers: str | tuple[str, ...] = (),
     opened: bool = True,
     seconds: float = 30.0,
-    shells: bool = False,
+    about: str | tuple[str, ...] = (),
 ) -> Callable[
     [Callable[Concatenate[Any, Case, P], Awaitable[None]]], Callable[..., Awaitable[None]]
 ]:
@@ -77,16 +77,16 @@ def clause(
         offers: What the target must offer; otherwise the clause is "not offered".
         opened: Whether ``case.transport`` is opened before the test.
         seconds: After which the test is taken to hang.
-        shells: Whether what it proves depends on the login shell: such tests alone run on the
-            places that differ from another one by their login shell only.
+        about: The aspects that what it proves depends on, such as ``"shell"`` for the login shell:
+            a place that differs from another in one aspect runs the tests about that only.
     """
     says = Clause(
         ids=_checked(ids),
         needs=(needs,) if isinstance(needs, Capability) else tuple(needs),
         offers=(offers,) if isinstance(offers, str) else tuple(offers),
+        about=(about,) if isinstance(about, str) else tuple(about),
         opened=opened,
         seconds=seconds,
-        shells=shells,
     )
 
     def decorate(test: Callable[Concatenate[Any, Case, P], Awaitable[None]]) -> Callable[..., Any]:
@@ -129,8 +129,8 @@ def _signature(test: Callable[..., Any]) -> inspect.Signature:
 
 async def _run(says: Clause, place: Place, test: Callable[[Case], Awaitable[None]]) -> None:
     """Open, test, close; then nothing of it may be left, and the loop was never blocked."""
-    missing = set(says.needs) - place.build().capabilities if says.needs else ()
-    if missing:
+    claimed = place.build(place.target).capabilities
+    if missing := set(says.needs) - claimed:
         place.not_claimed(", ".join(sorted(each.value for each in missing)))
     case = Case(place.target, place.build, place.local_dir)
     traces = Traces.take()
@@ -146,6 +146,8 @@ async def _run(says: Clause, place: Place, test: Callable[[Case], Awaitable[None
         async with _limit(_SECONDS_TO_CLOSE, "closing"):
             await case.close()
         left = await traces.left()
+        if "cut" not in says.offers:  # nobody can tidy up where nobody gets any more
+            left += await case.left(processes=Capability.STOP in claimed)
     assert not left, "LIFE-05: left behind after closing: " + "; ".join(left)
     assert not watch.blocked, "LIFE-06: " + watch.blocked
 

@@ -36,8 +36,8 @@ class Places(Protocol):
     """Opens the places that the testbed has."""
 
     names: tuple[str, ...]
-    shell_only: frozenset[str]
-    """Places that differ from another by their login shell only: they run the tests about it."""
+    aspects: Mapping[str, str]
+    """Places that differ from another in one aspect only: they run the tests about it."""
 
     def open(self, name: str, *, alone: bool) -> AbstractContextManager[Target]:
         """Open a fresh place, alone on its server if need be.
@@ -97,8 +97,10 @@ def expand(cls: Any, session: Session) -> list[str]:
 def _for_test(function: object, names: list[str], session: Session) -> list[str]:
     """Leave out the places that are there for their login shell if the test is not about it."""
     says = clause_of(function)
-    whole = [name for name in names if name not in session.places.shell_only]
-    return whole if says is not None and not says.shells and whole else names
+    aspects = session.places.aspects
+    if says is None or all(name in aspects for name in names):
+        return names
+    return [name for name in names if name not in aspects or aspects[name] in says.about]
 
 
 def _unknown(cls: Any, session: Session) -> list[str]:
@@ -149,7 +151,7 @@ def open_place(
                 skip(request.node, State.NOT_OFFERED, f"{missing[0]}: {target.why_not(missing[0])}")
             yield Place(
                 target=target,
-                build=lambda: build(target),
+                build=build,
                 local_dir=Path(local).resolve(),
                 lag=session.lag,
                 not_claimed=lambda reason: skip(request.node, State.NOT_CLAIMED, reason),
@@ -215,16 +217,20 @@ def _meant_for(
     item: pytest.Item, tests: Mapping[str, _claims.Entry], session: Session
 ) -> Mapping[str, _claims.Entry]:
     """Return the tests that are meant for the place of a test."""
-    whole = set(expand(item.cls, session)) - session.places.shell_only  # type: ignore[attr-defined]
-    if item.stash[_SUBJECT][1] not in session.places.shell_only or not whole:
-        return tests
-    return {name: entry for name, entry in tests.items() if entry.clause.shells}
+    mine: str = item.stash[_SUBJECT][1]
+    names = expand(item.cls, session)  # type: ignore[attr-defined]
+    return {
+        name: entry
+        for name, entry in tests.items()
+        if mine in _for_test(entry.function, names, session)
+    }
 
 
 def _note(item: pytest.Item, tests: Mapping[str, _claims.Entry], session: Session) -> str:
     """Say what was not meant to run there: nothing is left out in silence."""
     rest = len(tests) - len(_meant_for(item, tests, session))
-    return f"{rest} tests that do not depend on the login shell" if rest else ""
+    aspect = session.places.aspects.get(item.stash[_SUBJECT][1])
+    return f"{rest} tests that are not about its {aspect}" if rest else ""
 
 
 def variant(name: str, subject: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 
@@ -84,6 +84,9 @@ class Target:
         name: ``"here"``, ``"stack"``, ``"direct"``, ``"jump"``, ``"login-bash"`` and so on.
         workdir: Absolute directory on the target: fresh, writable by the login, removed after.
         facts: What ``make_transport`` needs, such as ``"endpoint"``.
+        variants: The same place known differently, by name: facts that replace those of ``facts``,
+            such as a ``known_hosts`` text that pins another key.
+        variant: Name of the variant that this is; empty for the place itself.
         environment: For local transports that run within a stack.
         offers: Facts of the place, such as ``"posix"``, ``"slurm"``, ``"cut"``.
         not_offered: Why a fact does not hold here, by fact.
@@ -94,11 +97,24 @@ class Target:
     name: str
     workdir: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variant: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     offers: frozenset[str] = frozenset()
     not_offered: Mapping[str, str] = field(default_factory=dict)
     probe: Probe
     faults: Faults | None = None
+
+    def as_variant(self, name: str) -> Target:
+        """Return the same place known differently.
+
+        Raises:
+            HarnessError: It has no such variant.
+        """
+        if name not in self.variants:
+            known = ", ".join(self.variants) or "none"
+            raise HarnessError(f"{self.name} has no variant {name!r}; it has: {known}")
+        return replace(self, variant=name, facts={**self.facts, **self.variants[name]})
 
     def why_not(self, fact: str) -> str:
         """Say why a fact does not hold here."""

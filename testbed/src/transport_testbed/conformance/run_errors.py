@@ -25,7 +25,7 @@ CODES = (0, 1, 42, 96, 126, 127, 128, 143, 254, 255)
 class RunErrorsTests:
     """An end is reported as it was, and what did not start is said not to have started."""
 
-    @clause("RUN-05", shells=True)
+    @clause("RUN-05", about="shell")
     async def test_every_exit_code_arrives_as_it_is(self, case: Case) -> None:
         """Codes that shells and transports use for themselves are the program's all the same."""
         results = await asyncio.gather(
@@ -36,7 +36,7 @@ class RunErrorsTests:
         assert [result.ok for result in results] == [code == 0 for code in CODES]
         assert {result.exit_signal for result in results} == {None}
 
-    @clause("RUN-05", needs=(Capability.SIGNALS,), shells=True)
+    @clause("RUN-05", needs=(Capability.SIGNALS,), about="shell")
     async def test_death_by_signal_is_no_exit_code(self, case: Case) -> None:
         """A signal is named; the same number as an exit code stays a code."""
         # Not HUP and INT: whoever starts the suite by nohup or in the background ignores them.
@@ -67,7 +67,7 @@ class RunErrorsTests:
         assert good.check() is good
         assert 0.0 < good.duration < 30.0
 
-    @clause("RUN-06", shells=True)
+    @clause("RUN-06", about="shell")
     async def test_a_program_that_does_not_exist_is_an_error_of_its_own(self, case: Case) -> None:
         """By name, by absolute and by relative path: not found, and never a result."""
         where = case.remote("d")
@@ -84,7 +84,7 @@ class RunErrorsTests:
             )
             assert error.delivery is not Delivery.UNKNOWN, "it provably did not run"
 
-    @clause("RUN-06", shells=True)
+    @clause("RUN-06", about="shell")
     async def test_a_program_that_cannot_be_executed_is_an_error_of_its_own(
         self, case: Case
     ) -> None:
@@ -96,7 +96,7 @@ class RunErrorsTests:
             error = await failure(CommandNotExecutableError, case.transport.run([program]))
             assert error.delivery is not Delivery.UNKNOWN, "it provably did not run"
 
-    @clause("RUN-06", shells=True)
+    @clause("RUN-06", about="shell")
     async def test_a_directory_that_cannot_be_entered_is_an_error_of_its_own(
         self, case: Case
     ) -> None:
@@ -109,7 +109,7 @@ class RunErrorsTests:
             assert error.delivery is not Delivery.UNKNOWN, "it provably did not run"
         assert not present(case, trace), "the command ran in another directory"
 
-    @clause("RUN-06", shells=True)
+    @clause("RUN-06", about="shell")
     async def test_a_program_that_talks_like_a_failed_start_is_a_result(self, case: Case) -> None:
         """Its own 127 and 126, with a shell's very words, are not taken for a failed start."""
         words = {

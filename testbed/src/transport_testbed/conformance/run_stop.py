@@ -28,7 +28,7 @@ def _left(case: Case, marks: dict[str, str]) -> dict[str, list[int]]:
 class RunStopTests:
     """When a call is over, so is its command."""
 
-    @clause("RUN-11", needs=(Capability.STOP,), shells=True)
+    @clause("RUN-11", needs=(Capability.STOP,), about="shell")
     async def test_a_timeout_ends_the_whole_process_group(self, case: Case) -> None:
         """At the time of the error nothing of the tree is left, and the output is kept."""
         marks = {name: f"{case.marker}-{index}" for index, name in enumerate(TREES)}
@@ -80,7 +80,7 @@ class RunStopTests:
         assert time.monotonic() - started < 0.3 + SECONDS_TO_STOP
         assert not case.probe.processes(case.marker)
 
-    @clause("RUN-11", needs=(Capability.STOP,), shells=True)
+    @clause("RUN-11", needs=(Capability.STOP,), about="shell")
     async def test_cancelling_ends_the_whole_process_group(self, case: Case) -> None:
         """Cancelling a call ends its command first, and is then let through."""
         marks = {name: f"{case.marker}-{index}" for index, name in enumerate(TREES)}
@@ -109,7 +109,7 @@ class RunStopTests:
         await case.eventually(lambda: not case.probe.processes(case.marker))
         assert (await case.transport.run(["printf", "on"])).stdout == b"on"
 
-    @clause("RUN-12", shells=True)
+    @clause("RUN-12", about="shell")
     async def test_a_background_child_does_not_delay_the_result(self, case: Case) -> None:
         """A child whose streams are redirected stays behind; the call is over without it."""
         started = time.monotonic()
@@ -136,8 +136,11 @@ class RunStopTests:
 
     @clause("LIFE-05", opened=False)
     async def test_nothing_is_left_after_failures(self, case: Case) -> None:
-        """After errors of every kind, closing leaves no process of ours."""
+        """After successes and errors of every kind, no process and no file of ours is left."""
+        source = case.local("source")
+        source.write_bytes(b"x")
         async with case.make() as transport:
+            await transport.put(source, case.remote("there"))
             calls = [
                 transport.run(["/no/such/program", case.marker]),
                 transport.run(["true", case.marker], cwd="/no/such/place"),

@@ -60,7 +60,7 @@ class RunStreamsTests:
         ]
         assert not wrong, "form, bytes sent, bytes that came back"
 
-    @clause("RUN-07", shells=True)
+    @clause("RUN-07", about="shell")
     async def test_large_binary_input_arrives_whole(self, case: Case) -> None:
         """Input far beyond any pipe or window neither blocks nor changes."""
         data = os.urandom(3 * MIB)
@@ -122,7 +122,7 @@ class RunStreamsTests:
         await failure(TypeError, case.transport.run(["touch", trace], stdin=cast("Any", [b"x"])))
         assert not present(case, trace)
 
-    @clause("RUN-08", shells=True)
+    @clause("RUN-08", about="shell")
     async def test_streams_are_separate_and_binary_safe(self, case: Case) -> None:
         """Every byte value comes back in the stream it went to, ends of line as they were."""
         blob = case.remote("blob")
