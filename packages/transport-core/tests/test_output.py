@@ -33,7 +33,7 @@ def test_small_chunks_cost_no_more_than_their_bytes() -> None:
 def test_handing_out_what_was_kept_costs_no_copy() -> None:
     """A limit of 64 MiB is 64 MiB of memory, not twice that."""
     tracemalloc.start()
-    output, size = BoundedOutput(None), 8 * 1024 * 1024
+    output, size = BoundedOutput(None), 48 * 1024 * 1024
     for _ in range(size // 65536):
         output.feed(bytes(65536))
     kept = output.getvalue()

@@ -169,11 +169,16 @@ def test_not_started_is_told_from_a_programs_own_code(
 
 
 def test_long_text_goes_by_stdin_and_no_command_is_longer_than_the_limit() -> None:
-    """An exec request of 262,144 bytes would make sshd drop the connection."""
-    for size in (10, 90_000, 110_000, 500_000):
-        plan = _wire.plan([*PRINT, b"x" * size], token=TOKEN)
-        assert len(plan.command) < 131_072
-        assert bool(plan.header) == (size > 100_000)
+    """An exec request of 262,144 bytes would make sshd drop the connection, of 131,072 fail."""
+    for size in (10, 24_000, 26_000, 90_000, 99_000, 101_000, 500_000, 2_000_000):
+        for fill in (b"x", b"'", b"\n", b"\xff"):
+            for cwd, env in ((None, {}), (b"/" + fill * size, {}), (None, {"A": fill * size})):
+                plan = _wire.plan([*PRINT, fill * size], env, cwd, token=TOKEN)
+                assert len(plan.command) < 131_072
+                assert plan.header.count(b"\n") == bool(plan.header)
+    assert not _wire.plan([*PRINT, b"x" * 90_000], token=TOKEN).header
+    many = _wire.plan([b"x"] * 1_000_000, token=TOKEN)
+    assert len(many.command) < 131_072
 
 
 @pytest.mark.parametrize("cut", range(0, 40, 3))

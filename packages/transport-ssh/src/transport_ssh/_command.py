@@ -190,14 +190,13 @@ class Command(asyncssh.SSHClientSession[bytes]):
         """Send the header and stdin, no faster than they are read; then end of file."""
         channel = self.channel
         assert channel is not None  # noqa: S101 - feed runs after open
-        if self.request.plan.header:
-            self._write(self.request.plan.header)
         try:
-            async with contextlib.aclosing(stdin_chunks(self.request.stdin)) as chunks:
-                async for chunk in chunks:
-                    await self._writable.wait()
-                    if not self._write(chunk):
-                        return
+            for source in (self.request.plan.header, self.request.stdin):
+                async with contextlib.aclosing(stdin_chunks(source)) as chunks:
+                    async for chunk in chunks:
+                        await self._writable.wait()
+                        if not self._write(chunk):
+                            return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

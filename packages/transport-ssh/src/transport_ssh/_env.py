@@ -22,8 +22,8 @@ _SHELL_OWN = re.compile(
 )
 
 # %(p)s begins the names of variables of our own: a caller's env may set any that is foreseen.
+_HOLD = b"%(p)sa=$(command -v awk);%(p)se=$(command -v env);%(copies)s"
 _TRY = (
-    b"%(copies)s"
     b"s(){ %(assign)s};"
     b't(){ exec "$@" "$%(p)sa" \'BEGIN{%(differ)sprint "y"}\';};'
     # Not in parentheses: there bash leaves SHLVL as it is, and its exec does not.
@@ -66,7 +66,7 @@ def own_exports(
 ) -> tuple[bytes, bytes]:
     """Return what stands before the other exports, and what sets shells' own names and executes.
 
-    The words to execute are the positional parameters; ``execute`` is the text up to them.
+    The second part executes the positional parameters; ``execute`` is the text up to them.
     """
     p = b"_" + mark.removeprefix(b"@")
     names = [name.encode() for name in shell_owned(env)]
@@ -74,7 +74,7 @@ def own_exports(
     values = {name: quote(env[name.decode()]) for name in names}
     differ = b'if(!("%b" in ENVIRON)||ENVIRON["%b"]""!=ENVIRON["%b"]"")exit;'
     text = _TRY + (_REFUSE if b"=" in program else _BY_ENV)  # env takes it for one more name
-    return b"%sa=$(command -v awk);%se=$(command -v env);" % (p, p), text % {
+    parts: Mapping[bytes, bytes | int] = {
         b"p": p,
         b"mark": mark,
         b"refused": REFUSED,
@@ -86,6 +86,7 @@ def own_exports(
         b"split": b" ".join(b"%s=${%s}" % pair for pair in copies.items()),
         b"forget": b"".join(b"-u %s " % copy for copy in copies.values()),
     }
+    return _HOLD % parts, text % parts
 
 
 def _assign(name: bytes, copy: bytes) -> bytes:

@@ -37,7 +37,7 @@ _NO_DIRECTORY = 96
 
 _PLAIN = re.compile(rb"[ -~]*\Z")
 _UNPLAIN = re.compile(rb"['!\\]")
-_OCTAL_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _./:,@+=-")
+_OCTAL_UNSAFE = re.compile(rb"[^a-zA-Z0-9 _./:,@+=-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,15 @@ def plan(
     if cwd is not None and cwd.startswith(b"-"):
         cwd = b"./" + cwd  # "cd -- -" would go back to the last directory
     mark = token or b"@" + secrets.token_hex(16).encode()
-    if not env:
+    # What is too long anyway is not written out first: that would hold up the event loop.
+    if not env and sum(map(len, argv), len(cwd or b"")) < _COMMAND_LIMIT:
         command = _plain(mark, argv, cwd)
         if command is None:
             command = _octal(mark, argv, cwd)
         if len(command) <= _COMMAND_LIMIT:
             return Plan(command, b"", mark)
     script = _script(mark, argv, env or {}, cwd)
-    return Plan(_by_stdin(mark), _one_line(mark, script), mark)
+    return Plan(_by_stdin(mark), _one_line(script), mark)
 
 
 def _begin(mark: bytes) -> bytes:
@@ -128,14 +129,14 @@ def _script(
     words = b" ".join(quote(word) for word in argv)
     dashes = b"-- " if argv[0].startswith(b"-") else b""
     if shell_owned(env):
-        tools, last = own_exports(mark, argv[0], env, _begin_out(mark) + dashes)
-        return body + b"set -- " + words + b";" + tools + exports(env) + last
+        held, last = own_exports(mark, argv[0], env, _begin_out(mark) + dashes)
+        return body + held + exports(env) + b"set -- " + words + b";" + last
     return body + exports(env) + _exec(mark, dashes + words)
 
 
 def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes:
     script = _script(mark, argv, {}, cwd)
-    text = b"".join(bytes((c,)) if c in _OCTAL_SAFE else b"\\%03o" % c for c in script)
+    text = _OCTAL_UNSAFE.sub(lambda found: b"\\%03o" % ord(found[0]), script)
     return b"exec /bin/sh -c '" + _begin(mark) + b'eval "$(printf "' + text + b'")"\''
 
 
@@ -143,14 +144,12 @@ def _by_stdin(mark: bytes) -> bytes:
     return b"exec /bin/sh -c '" + _begin(mark) + b'IFS= read -r _h&&eval "$_h"\''
 
 
-def _one_line(mark: bytes, script: bytes) -> bytes:
+def _one_line(script: bytes) -> bytes:
     if b"\n" not in script:
         return script + b"\n"
-    # A newline stands only within single quotes, and becomes a variable that holds one; its name
-    # is the token, since a caller's env may set any name that could be foreseen.
-    name = b"_" + mark.removeprefix(b"@")
-    holds = name + b'=$(printf "\\012x");' + name + b"=${" + name + b"%x};"
-    return holds + script.replace(b"\n", b"'\"$" + name + b"\"'") + b"\n"
+    # A newline stands only within single quotes; "$1" is short and no variable of a caller's env.
+    holds = b'set -- "$(printf "\\012x")";set -- "${1%x}";'
+    return holds + script.replace(b"\n", b"'\"$1\"'") + b"\n"
 
 
 # --- what comes back -----------------------------------------------------------------------

@@ -25,6 +25,7 @@ from transport_testbed.conformance.files_trees import FilesTreesTests
 from transport_testbed.conformance.life import LifeTests
 from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
+from transport_testbed.conformance.run_limits import RunLimitsTests
 from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
 from transport_testbed.conformance.slurm import SlurmTests
@@ -36,6 +37,7 @@ class TransportConformance(
     RunStreamsTests,
     RunStopTests,
     RunErrorsTests,
+    RunLimitsTests,
     FilesTests,
     FilesNamesTests,
     FilesSizesTests,
