@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed._faults import Sessions
+from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed.conformance import HarnessError
 
 PROBE = LocalProbe()
@@ -60,14 +61,14 @@ def test_logins_are_counted_in_a_log(tmp_path: Path) -> None:
         "Accepted key ED25519 SHA256:x found at /k:1\n"
         "Accepted publickey for u from 127.0.0.1 port 1 ssh2: ED25519 SHA256:x\n"
     )
-    assert LocalProbe(log=str(log)).logins() == 1
+    assert LocalProbe(log=ServerLog(str(log))).logins() == 1
     assert PROBE.logins() is None
 
 
 def test_a_cut_that_cuts_nothing_is_an_error_of_the_testbed() -> None:
     """A fault that was not there has tested nothing."""
     with (
-        pytest.raises(HarnessError, match="nothing was cut"),
-        SessionFaults(daemon=os.getpid(), user="nobody").cut(),
+        pytest.raises(HarnessError, match="nothing broken"),
+        Sessions(daemon=os.getpid(), user="nobody").cut(),
     ):
         pass
