@@ -49,7 +49,7 @@ _WITH_JOBS = frozenset({"direct", "jump"})
 _ALONE: Mapping[str, str] = {"direct": "alone", "jump": "jump-alone"}
 """For tests that need a server to themselves: the same place on one that no other test uses."""
 
-DEAD_AFTER = 1.5
+DEAD_AFTER = 1.2
 """Seconds in which an impatient transport is to notice a dead peer."""
 
 
