@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 from transport_testbed.conformance import Target, TransportConformance
 
-
 KEEPALIVES = 4
 """Times that a peer is silent before it is taken for dead: three questions, and the first wait."""
 

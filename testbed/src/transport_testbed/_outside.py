@@ -84,8 +84,12 @@ class LocalProbe:
     """
 
     def __init__(
-        self, *, uid: int | None = None, log: ServerLog | None = None, hop_log: ServerLog | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        uid: int | None = None,
+        log: ServerLog | None = None,
+        hop_log: ServerLog | None = None,
+    ) -> None:
         self._uid = uid if uid is not None and uid != os.geteuid() else None
         self._log, self._hop_log = log, hop_log
 
@@ -135,13 +139,17 @@ class LocalProbe:
         """Return live processes whose environment or argv holds the marker, the suite's apart."""
         word, spared = marker.encode(), set(ancestors(os.getpid()))
         others = [pid for pid in pids() if pid not in spared]
-        found = [pid for pid in others if word in content_of(pid, "cmdline") + content_of(pid, "environ")]
+        found = [
+            pid for pid in others if word in content_of(pid, "cmdline") + content_of(pid, "environ")
+        ]
         return [pid for pid in found if stat_of(pid)[0] not in "ZX"]
 
     def command_lines(self) -> list[bytes]:
         """Return the argv of every process that can be seen, words apart by NUL."""
         spared = set(ancestors(os.getpid()))
-        return [line for pid in pids() if pid not in spared and (line := content_of(pid, "cmdline"))]
+        return [
+            line for pid in pids() if pid not in spared and (line := content_of(pid, "cmdline"))
+        ]
 
     def logins(self) -> int | None:
         """Count the logins in the server's log."""

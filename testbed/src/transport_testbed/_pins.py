@@ -22,7 +22,7 @@ _MALFORMED = "garbage\n{name} ssh-ed25519\n@odd {name} ssh-ed25519 AAAA\n{name} 
 
 def fingerprint(line: str) -> str:
     """Return the fingerprint of the key of a known_hosts line, as OpenSSH shows it."""
-    blob = base64.b64decode(line.split()[-1])
+    blob = base64.b64decode(line.rsplit(maxsplit=1)[-1])
     return f"SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
 
 

@@ -33,7 +33,7 @@ FACTS: Mapping[str, Any] = {"host_key": "SHA256:target", "at": "target"}
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     **{name: {"refusal": ""} for name in ACCEPTED},
-    **{name: {"refusal": why} for name, why in (REFUSED | REFUSED_AUTHORITY).items()},
+    **{name: {"refusal": why} for name, why in {**REFUSED, **REFUSED_AUTHORITY}.items()},
     **{f"{name}, at the hop": {"refusal": "", "at": "hop"} for name in ACCEPTED},
     **{
         f"{name}, at the hop": {"refusal": why, "at": "hop", "host_key": "SHA256:hop"}

@@ -1,8 +1,8 @@
 """What is offered in a key exchange: the whole of it, so that no default brings in what is weak.
 
-Nothing with SHA-1, DSA or CBC, no group that a server may choose as short as 1024 bits. No chacha20-poly1305 either: it is safe only where both sides know
-"strict kex" (CVE-2023-48795), and a server that lacks that still has AES. Pure; must not know
-asyncssh.
+Nothing with SHA-1, DSA or CBC, and no group that a server may choose as short as 1024 bits. No
+chacha20-poly1305 either: it is safe only where both sides know "strict kex" (CVE-2023-48795), and
+a server that does not still has AES. Pure; must not know asyncssh.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class _Client(asyncssh.SSHClient):
             self._shown = data
             return validate(data)
 
-        conn.validate_server_host_key = kept  # type: ignore[method-assign]
+        conn.validate_server_host_key = kept  # type: ignore[method-assign,assignment]
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey

@@ -117,9 +117,9 @@ class Target:
     Attributes:
         name: ``"here"``, ``"stack"``, ``"direct"``, ``"jump"``, ``"login-bash"`` and so on.
         workdir: Absolute directory on the target: fresh, writable by the login, removed after.
-        facts: What ``make_transport`` needs, such as ``"endpoint"``; ``"host_key"``, the fingerprint
-            of the key that the server shows; ``"dead_after"``, where it is there, the seconds in
-            which the transport is to notice a dead peer.
+        facts: What ``make_transport`` needs, such as ``"endpoint"``; ``"dead_after"``, if it is
+            there, the seconds in which the transport is to notice a dead peer; ``"host_key"``, the
+            fingerprint of the key that the server shows.
         variants: The same place known differently, by name: facts that replace those of ``facts``,
             such as a ``known_hosts`` text that pins another key.
         variant: Name of the variant that this is; empty for the place itself.

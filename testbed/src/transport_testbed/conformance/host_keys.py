@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from transport_core import Capability, ConnectivityError, Delivery, HostKeyError, TransportClosedError
+from transport_core import (
+    Capability,
+    ConnectivityError,
+    Delivery,
+    HostKeyError,
+    TransportClosedError,
+)
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
@@ -65,7 +71,7 @@ class HostKeysTests:
         """Unknown, changed and revoked are told apart; nobody has tried to log in by then."""
         before = case.probe.attempts()
         assert before is not None
-        for variant, reason in (REFUSED | REFUSED_AUTHORITY).items():
+        for variant, reason in {**REFUSED, **REFUSED_AUTHORITY}.items():
             error = await _refused(case, variant, reason)
             if variant in REFUSED:
                 assert error.seen == case.target.facts["host_key"], variant
