@@ -185,6 +185,7 @@ def _connection_options(
     hop: Hop, client: _Client, key: asyncssh.SSHKey
 ) -> asyncssh.SSHClientConnectionOptions:
     """Return options under which asyncssh reads nothing of the user's and offers one key."""
+    seconds, questions = hop.keepalive
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         username=hop.user,
@@ -205,8 +206,8 @@ def _connection_options(
         x509_trusted_certs=None,
         disable_trivial_auth=True,
         login_timeout=hop.connect_timeout,
-        keepalive_interval=hop.keepalive_interval,
-        keepalive_count_max=hop.keepalive_count,
+        keepalive_interval=seconds,
+        keepalive_count_max=questions,
     )
 
 
