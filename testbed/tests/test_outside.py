@@ -64,6 +64,8 @@ def test_logins_are_counted_in_a_log(tmp_path: Path) -> None:
     assert LocalProbe(log=ServerLog(str(log))).logins() == 1
     assert LocalProbe(log=ServerLog(str(log), "u")).logins() == 1
     assert LocalProbe(log=ServerLog(str(log), "v")).logins() == 0
+    assert LocalProbe(hop_log=ServerLog(str(log), "u")).offers_at_hop("SHA256:x") == 1
+    assert LocalProbe(hop_log=ServerLog(str(log), "u")).offers_at_hop("SHA256:y") == 0
     assert PROBE.logins() is None
 
 

@@ -59,6 +59,10 @@ class ServerLog:
         said = rf"(Accepted|Failed|Postponed) \S+ for {name}|.*authenticating user {name}"
         return self._count(rf"^({said}|Invalid user {name})")
 
+    def offers(self, key: str) -> int:
+        """Count how often a public key, by its fingerprint, was offered; accepted or not."""
+        return self._count(rf"^\w+ publickey for {self._who} .* {re.escape(key)}")
+
     @property
     def _who(self) -> str:
         return re.escape(self.user) or r"\S+"
@@ -158,6 +162,10 @@ class LocalProbe:
     def attempts(self) -> int | None:
         """Count what the server's log tells of somebody who tried to log in."""
         return self._log.attempts() if self._log else None
+
+    def offers_at_hop(self, key: str) -> int | None:
+        """Count in the log of the hop how often a key was offered to it."""
+        return self._hop_log.offers(key) if self._hop_log else None
 
     def attempts_at_hop(self) -> int | None:
         """Count the same in the log of the hop before it."""

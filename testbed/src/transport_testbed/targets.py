@@ -181,6 +181,8 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
         facts={
             "endpoint": endpoint, "shell": endpoint.login_shell,
             "host_key": _pins.fingerprint(endpoint.known_hosts),
+            "login_key": _login_key(endpoint),
+            "hop_login_key": _login_key(endpoint.via) if endpoint.via else "",
         },
         variants=_variants(endpoint),
         probe=LocalProbe(
@@ -197,6 +199,11 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
 
 def _daemon(endpoint: Endpoint) -> str:
     return f"sshd-{endpoint.server}"
+
+
+def _login_key(endpoint: Endpoint) -> str:
+    kind, key = Path(f"{endpoint.identity}.pub").read_text().split()[:2]
+    return _pins.fingerprint(f"{kind} {key}")
 
 
 def _log(stack: Stack, endpoint: Endpoint) -> ServerLog:

@@ -184,5 +184,6 @@ TABLE: dict[type, tuple[str, ...]] = {
     held.HidesFingerprints: ("CONN-04",),
     held.KeysAreCredentials: ("CONN-04", "ERR-01"),
     held.NamesTheTargetOnly: ("CONN-05",),
+    held.OffersAllKeysToHops: ("CONN-05",),
 }
 """Each broken transport, and the clauses of which at least one test must fail by assertion."""

@@ -45,6 +45,9 @@ class _CountingProbe(LocalProbe):
     def attempts(self) -> int | None:
         return self._server.attempts
 
+    def offers_at_hop(self, key: str) -> int | None:
+        return self._server.offered_to_hop[key]
+
     def attempts_at_hop(self) -> int | None:
         return self._server.attempts
 

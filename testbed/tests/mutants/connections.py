@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
@@ -28,7 +29,12 @@ from transport_testbed.conformance.host_keys import ACCEPTED, REFUSED, REFUSED_A
 
 from . import _naive
 
-FACTS: Mapping[str, Any] = {"host_key": "SHA256:target", "at": "target"}
+FACTS: Mapping[str, Any] = {
+    "host_key": "SHA256:target",
+    "at": "target",
+    "login_key": "SHA256:login",
+    "hop_login_key": "SHA256:hop-login",
+}
 """What is known of the simulated server."""
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -51,6 +57,7 @@ class Server:
     def __init__(self) -> None:
         self.count = 0
         self.attempts = 0
+        self.offered_to_hop: Counter[str] = Counter()
         self.changed = False
         self.sessions: set[HeldTransport] = set()
 
@@ -124,6 +131,7 @@ class HeldTransport(LocalTransport):
         await asyncio.sleep(0.005)
         self.check_host_key()
         self.server.attempts += 1
+        self.server.offered_to_hop[self.target.facts["hop_login_key"]] += 1
         self.thaw()
         self._lost = asyncio.Event()
         self.server.count += 1

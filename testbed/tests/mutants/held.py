@@ -98,6 +98,14 @@ class NamesTheTargetOnly(HeldTransport):
         return error
 
 
+class OffersAllKeysToHops(HeldTransport):
+    """Tries at the hop what is meant for the target."""
+
+    async def log_in(self) -> None:
+        self.server.offered_to_hop[self.target.facts["login_key"]] += 1
+        await super().log_in()
+
+
 class NeverAsks(HeldTransport):
     """Waits for a peer for as long as it takes."""
 

@@ -71,6 +71,10 @@ class Probe(Protocol):
         """Return the same of the hop before it; None where there is none."""
         ...
 
+    def offers_at_hop(self, key: str) -> int | None:
+        """Return how often the hop was offered a public key, by its fingerprint; or None."""
+        ...
+
 
 class Faults(Protocol):
     """Breaks the target."""
@@ -119,7 +123,8 @@ class Target:
         workdir: Absolute directory on the target: fresh, writable by the login, removed after.
         facts: What ``make_transport`` needs, such as ``"endpoint"``; ``"dead_after"``, if it is
             there, the seconds in which the transport is to notice a dead peer; ``"host_key"``, the
-            fingerprint of the key that the server shows.
+            fingerprint of the key that the server shows; ``"login_key"`` and ``"hop_login_key"``,
+            those of the keys that open target and hop.
         variants: The same place known differently, by name: facts that replace those of ``facts``,
             such as a ``known_hosts`` text that pins another key.
         variant: Name of the variant that this is; empty for the place itself.
