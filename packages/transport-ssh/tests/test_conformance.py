@@ -1,30 +1,59 @@
 """SSHTransport against the shared conformance suite."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
+from transport_ssh import (
+    Agent,
+    Hop,
+    KeyboardInteractive,
+    KnownHosts,
+    Password,
+    PrivateKey,
+    SSHOptions,
+    SSHTransport,
+)
 from transport_testbed.conformance import Target, TransportConformance
 
 
-def hop(endpoint: Any) -> dict[str, Any]:
+def auth(endpoint: Any, secret: Callable[[], str]) -> Any:
+    """Return how one logs in to a server of the stack."""
+    codes = KeyboardInteractive(lambda name, instructions, prompts: [secret() for _ in prompts])
+    match endpoint.login:
+        case "certificate":
+            return PrivateKey(endpoint.identity, certificate=endpoint.certificate)
+        case "agent":
+            return Agent(endpoint.identity, socket=endpoint.agent)
+        case "encrypted-key":
+            return PrivateKey(endpoint.identity, passphrase=secret)
+        case "password":
+            return Password(secret)
+        case "totp":
+            return codes
+        case "two-factors":
+            return PrivateKey(endpoint.identity), codes
+    return PrivateKey(endpoint.identity)
+
+
+def hop(endpoint: Any, auth: Any) -> dict[str, Any]:
     """Return the options of one server of the stack."""
     return {
         "host": endpoint.host,
         "port": endpoint.port,
         "user": endpoint.user,
-        "auth": PrivateKey(endpoint.identity),
+        "auth": auth,
         "known_hosts": KnownHosts(text=endpoint.known_hosts),
     }
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, and for each login shell."""
+    """Direct, through the jump host, for each login shell, and by each way to log in."""
 
-    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*")
+    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*", "auth-*")
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
         """Build from the endpoint that the target stands for, and the hop before it."""
-        endpoint = target.facts["endpoint"]
-        via = (Hop(**hop(endpoint.via)),) if endpoint.via else ()
-        return SSHTransport(SSHOptions(**hop(endpoint), via=via))
+        endpoint, secret = target.facts["endpoint"], target.facts["secret"]
+        via = (Hop(**hop(endpoint.via, auth(endpoint.via, secret))),) if endpoint.via else ()
+        return SSHTransport(SSHOptions(**hop(endpoint, auth(endpoint, secret)), via=via))

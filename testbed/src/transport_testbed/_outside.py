@@ -108,7 +108,16 @@ class LocalProbe:
         return [line for pid in _pids() if pid not in spared and (line := _of(pid, "cmdline"))]
 
     def logins(self) -> int | None:
-        """Count the logins in the server's log, once it is quiet: it is written beside them."""
+        """Count the logins in the server's log."""
+        # "Accepted key", which a verbose log has as well, is an offer and no login yet.
+        return self._logged(rb"^Accepted \S+ for ")
+
+    def refusals(self) -> int | None:
+        """Count the refused attempts in the server's log."""
+        return self._logged(rb"^Failed \S+ for ")
+
+    def _logged(self, line: bytes) -> int | None:
+        """Count lines of the server's log, once it is quiet: it is written beside the logins."""
         if self._log is None:
             return None
         size, text = -1, b""
@@ -116,8 +125,7 @@ class LocalProbe:
             size = len(text)
             time.sleep(0.03)
             text = self.read(os.fsencode(self._log))
-        # "Accepted key", which a verbose log has as well, is an offer and no login yet.
-        return len(re.findall(rb"^Accepted \S+ for ", text, re.MULTILINE))
+        return len(re.findall(line, text, re.MULTILINE))
 
 
 class SessionFaults:

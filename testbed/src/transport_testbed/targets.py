@@ -11,9 +11,11 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transport_testbed._codes import fresh
 from transport_testbed._outside import LocalProbe, SessionFaults
 from transport_testbed._shared import NoStackError, SharedStack
 from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
@@ -21,6 +23,9 @@ from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec
 
 HERE = "here"
 STACK = "stack"
+
+LOGINS = ("certificate", "agent", "encrypted-key", "password", "totp", "two-factors")
+"""Ways to log in besides a plain key."""
 
 _SHELLS = StackSpec().shells
 _WITH_RC = ("bash", "zsh", "tcsh", "fish")
@@ -33,15 +38,19 @@ ENDPOINTS: Mapping[str, str] = {
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
     **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
     **{f"jump-noisy-{shell}": f"jump-noisy-{shell}" for shell in _WITH_RC},
+    **{f"auth-{login}": f"auth-{login}" for login in LOGINS},
 }
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
-    name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")
+    **{name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")},
+    **{name: "login" for name in ENDPOINTS if name.startswith("auth-")},
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
 
 _WITH_JOBS = frozenset({"direct", "jump"})
+_WITH_CODES = frozenset({"totp", "two-factors"})
+_REACH = 40  # steps of 30 s that a code may be ahead or behind; the server takes some more
 
 
 class Places:
@@ -162,18 +171,46 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
     facts |= {"no-python"} if endpoint.via and stack.python_free else set()
     facts |= {"noisy-rc"} if "noisy-" in name else set()
     facts |= {"slurm"} if name in _WITH_JOBS else set()
+    facts |= {"wrong"} if endpoint.wrong else set()
+    facts |= {"asked"} if endpoint.secret else set()
+    facts |= {"codes"} if endpoint.login in _WITH_CODES else set()
     offers, lacks = _offers(facts, uid=stack.uid)
     if endpoint.via and not stack.isolated:
         lacks["isolated"] = stack.why_not_isolated
     return Target(
         name=name, workdir=workdir, offers=offers, not_offered=lacks,
-        facts={"endpoint": endpoint, "shell": endpoint.login_shell},
+        facts={"shell": endpoint.login_shell, **_known(stack, endpoint)},
+        variants={"wrong": _known(stack, replace(endpoint, **endpoint.wrong))},
         probe=LocalProbe(uid=stack.uid, log=stack.logs.get(daemon)),
         faults=SessionFaults(daemon=stack.pids[daemon], user=endpoint.user),
     )  # fmt: skip
 
 
+class Secret:
+    """What a client is to be told when it asks, and how often it has asked."""
+
+    def __init__(self, stack: Stack, endpoint: Endpoint) -> None:
+        self._endpoint, self._claims = endpoint, Path(stack.root, "codes")
+        self.asked = 0
+
+    def __call__(self) -> str:
+        """Return the passphrase, the password, or a code that was not used before."""
+        self.asked += 1
+        if self._endpoint.login not in _WITH_CODES:
+            return self._endpoint.secret
+        self._claims.mkdir(mode=0o700, exist_ok=True)
+        return fresh(self._endpoint.secret, self._claims, _REACH)
+
+
+def _known(stack: Stack, endpoint: Endpoint) -> dict[str, Any]:
+    """Return what a client must know to log in."""
+    return {"endpoint": endpoint, "secret": Secret(stack, endpoint)}
+
+
 _WHY_NOT = {
+    "wrong": "nothing is known to be wrong here",
+    "asked": "no secret is asked for here",
+    "codes": "no one-time code is asked for here",
     "login-shell": "nothing logs in here",
     "noisy-rc": "its rc files print nothing: noisy-* has those that do",
     "login-counter": "nothing logs in here, so no server counts it",

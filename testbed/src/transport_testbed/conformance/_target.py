@@ -63,6 +63,10 @@ class Probe(Protocol):
         """Return how many logins the server has logged; None where they cannot be counted."""
         ...
 
+    def refusals(self) -> int | None:
+        """Return how many attempts to log in the server has refused; None as for ``logins``."""
+        ...
+
 
 class Faults(Protocol):
     """Breaks the target."""

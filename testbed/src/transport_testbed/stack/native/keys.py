@@ -5,7 +5,7 @@ Made by ssh-keygen. Must not know which sshd uses which.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from transport_testbed.stack._processes import spawn
@@ -19,18 +19,23 @@ def host_key(site: Site, server: str) -> Path:
 
 
 def identity(site: Site, login: str) -> Path:
-    """Path of the private key of a kind of *login*: "user" or "hop"."""
+    """Path of the private key of a kind of *login*, such as "user" or "hop"."""
     return site.path("keys", login)
 
 
-def create(site: Site, servers: Iterable[str], logins: Iterable[str]) -> None:
-    """Make all keys at once; the servers' are readable by the user that sshd runs as."""
+def create(
+    site: Site, servers: Iterable[str], logins: Iterable[str], encrypted: Mapping[str, str]
+) -> None:
+    """Make all keys at once; the servers' are readable by the user that sshd runs as.
+
+    Those in *encrypted* get their passphrase, with the fewest rounds: it guards nothing.
+    """
     hosts = [host_key(site, server) for server in servers]
-    made = [*hosts, *(identity(site, login) for login in logins)]
+    made = [*hosts, *(identity(site, login) for login in (*logins, *encrypted))]
     keygen = site.prefix.program("ssh-keygen")
     daemons = [
-        site.daemon(f"keygen-{key.name}", keygen, "-q", "-t", "ed25519", "-N", "", "-C", key.name,
-                    "-f", str(key))
+        site.daemon(f"keygen-{key.name}", keygen, "-q", "-t", "ed25519", "-a", "1", "-C", key.name,
+                    "-N", encrypted.get(key.name, ""), "-f", str(key))
         for key in made
     ]  # fmt: skip
     for daemon, pid in [(daemon, spawn(daemon)) for daemon in daemons]:
