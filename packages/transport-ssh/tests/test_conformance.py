@@ -20,19 +20,16 @@ def auth(endpoint: Any, secret: Callable[[], str]) -> Any:
     """Return how one logs in to a server of the stack."""
     codes = KeyboardInteractive(lambda name, instructions, prompts: [secret() for _ in prompts])
     match endpoint.login:
-        case "certificate":
-            return PrivateKey(endpoint.identity, certificate=endpoint.certificate)
         case "agent":
             return Agent(endpoint.identity, socket=endpoint.agent)
-        case "encrypted-key":
-            return PrivateKey(endpoint.identity, passphrase=secret)
         case "password":
             return Password(secret)
         case "totp":
             return codes
         case "two-factors":
             return PrivateKey(endpoint.identity), codes
-    return PrivateKey(endpoint.identity)
+    certificate = endpoint.certificate or None
+    return PrivateKey(endpoint.identity, passphrase=secret, certificate=certificate)
 
 
 def hop(endpoint: Any, auth: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,29 +172,31 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
     facts |= {"slurm"} if name in _WITH_JOBS else set()
     facts |= {"wrong"} if endpoint.wrong else set()
     facts |= {"asked"} if endpoint.secret else set()
-    facts |= {"codes"} if endpoint.login in _WITH_CODES else set()
     offers, lacks = _offers(facts, uid=stack.uid)
     if endpoint.via and not stack.isolated:
         lacks["isolated"] = stack.why_not_isolated
     return Target(
         name=name, workdir=workdir, offers=offers, not_offered=lacks,
         facts={"shell": endpoint.login_shell, **_known(stack, endpoint)},
-        variants={"wrong": _known(stack, replace(endpoint, **endpoint.wrong))},
+        variants={"wrong": _known(stack, endpoint.mistaken())},
         probe=LocalProbe(uid=stack.uid, log=stack.logs.get(daemon)),
         faults=SessionFaults(daemon=stack.pids[daemon], user=endpoint.user),
     )  # fmt: skip
 
 
 class Secret:
-    """What a client is to be told when it asks, and how often it has asked."""
+    """What a client is to be told when it asks, and what it was told so far."""
 
     def __init__(self, stack: Stack, endpoint: Endpoint) -> None:
         self._endpoint, self._claims = endpoint, Path(stack.root, "codes")
-        self.asked = 0
+        self.given: list[str] = []
 
     def __call__(self) -> str:
         """Return the passphrase, the password, or a code that was not used before."""
-        self.asked += 1
+        self.given.append(self._fresh())
+        return self.given[-1]
+
+    def _fresh(self) -> str:
         if self._endpoint.login not in _WITH_CODES:
             return self._endpoint.secret
         self._claims.mkdir(mode=0o700, exist_ok=True)
@@ -210,7 +211,6 @@ def _known(stack: Stack, endpoint: Endpoint) -> dict[str, Any]:
 _WHY_NOT = {
     "wrong": "nothing is known to be wrong here",
     "asked": "no secret is asked for here",
-    "codes": "no one-time code is asked for here",
     "login-shell": "nothing logs in here",
     "noisy-rc": "its rc files print nothing: noisy-* has those that do",
     "login-counter": "nothing logs in here, so no server counts it",

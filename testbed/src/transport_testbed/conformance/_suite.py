@@ -23,6 +23,7 @@ from transport_testbed.conformance.files_names import FilesNamesTests
 from transport_testbed.conformance.files_sizes import FilesSizesTests
 from transport_testbed.conformance.files_trees import FilesTreesTests
 from transport_testbed.conformance.life import LifeTests
+from transport_testbed.conformance.login import LoginTests
 from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
 from transport_testbed.conformance.run_stop import RunStopTests
@@ -43,6 +44,7 @@ class TransportConformance(
     FilesTreesTests,
     ErrorsTests,
     ConnectionTests,
+    LoginTests,
     DiscoveryTests,
     CapabilitiesTests,
     SlurmTests,

@@ -87,7 +87,8 @@ class Target:
     Attributes:
         name: ``"here"``, ``"stack"``, ``"direct"``, ``"jump"``, ``"login-bash"`` and so on.
         workdir: Absolute directory on the target: fresh, writable by the login, removed after.
-        facts: What ``make_transport`` needs, such as ``"endpoint"``.
+        facts: What ``make_transport`` needs, such as ``"endpoint"``. Where a secret is asked for,
+            ``"secret"`` is called, gives it, and keeps in ``given`` what it gave.
         variants: The same place known differently, by name: facts that replace those of ``facts``,
             such as a ``known_hosts`` text that pins another key.
         variant: Name of the variant that this is; empty for the place itself.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 SHELLS = ("bash", "dash", "zsh", "tcsh", "fish", "busybox")
@@ -70,6 +70,11 @@ class Endpoint:
         """Rebuild from the mapping that ``asdict`` makes."""
         via = facts["via"]
         return cls(**{**facts, "via": None if via is None else Endpoint.from_facts(via)})
+
+    def mistaken(self) -> Endpoint:
+        """Return it as somebody has it who knows it wrongly."""
+        facts: dict[str, Any] = dict(self.wrong)
+        return replace(self, **facts)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

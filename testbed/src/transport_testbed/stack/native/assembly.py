@@ -208,6 +208,7 @@ class Assembly:
             known_hosts=keys.known_hosts(self.site, server.name, host, port),
             identity=str(keys.identity(self.site, server.login)),
             login_shell=account.login_shell, server=server.name,
+            wrong=logins.wrong(self.site) if self.guarded else {},
         )  # fmt: skip
 
 

@@ -100,17 +100,16 @@ class Logins:
 
     def endpoint(self, site: Site, kind: str, plain: Endpoint) -> Endpoint:
         """Complete an endpoint by what its kind of login takes, and what would be wrong."""
-        stranger = str(keys.identity(site, "stranger"))
-        facts: dict[str, Any] = {"wrong": {"identity": stranger}}
+        facts: dict[str, Any] = {}
         if kind == "certificate":
             path = str(keys.identity(site, "certified"))
             facts = {"identity": path, "certificate": f"{path}-cert.pub",
                      "wrong": {"certificate": f"{path}-stranger-cert.pub"}}  # fmt: skip
         elif kind == "agent":
             facts = {"identity": f"{plain.identity}.pub", "agent": str(_socket(site)),
-                     "wrong": {"identity": f"{stranger}.pub"}}  # fmt: skip
+                     "wrong": {"identity": f"{wrong(site)['identity']}.pub"}}  # fmt: skip
         elif kind == "encrypted-key":
-            facts |= {"identity": str(keys.identity(site, ENCRYPTED)), "secret": self.passphrase}
+            facts = {"identity": str(keys.identity(site, ENCRYPTED)), "secret": self.passphrase}
         elif kind == "password":
             facts = {"identity": "", "secret": self.password,
                      "wrong": {"secret": secrets.token_urlsafe()}}  # fmt: skip
@@ -118,6 +117,11 @@ class Logins:
             facts = {"secret": self.codes, "wrong": {"secret": _seed()}}
             facts |= {"identity": ""} if kind == "totp" else {}
         return replace(plain, login=kind, **facts)
+
+
+def wrong(site: Site) -> dict[str, str]:
+    """What lets nobody in, in place of a key that does."""
+    return {"identity": str(keys.identity(site, "stranger"))}
 
 
 def launch_agent(site: Site) -> tuple[Daemon, int]:
