@@ -10,6 +10,7 @@ from . import (
     connections,
     failures,
     life,
+    logins,
     names,
     starts,
     stopping,
@@ -166,5 +167,16 @@ TABLE: dict[type, tuple[str, ...]] = {
     connections.RepeatsCommands: ("CONN-03",),
     connections.LosesBytesOnTheWay: ("CONN-05",),
     connections.TellsNobody: ("CONN-08",),
+    # logging in
+    logins.OffersWhatItFinds: ("CONN-06",),
+    logins.OffersMoreAfterALoss: ("CONN-06",),
+    logins.KeepsTheSecret: ("CONN-06",),
+    logins.AsksTwice: ("CONN-06",),
+    logins.TriesAgain: ("CONN-06",),
+    logins.NotLetInIsUnreachable: ("ERR-01", "CONN-06"),
+    logins.ForgetsWhatItTried: ("CONN-06",),
+    logins.MayHaveLoggedIn: ("CONN-06",),
+    logins.ShowsTheSecret: ("ERR-05",),
+    logins.LogsTheSecret: ("ERR-05",),
 }
 """Each broken transport, and the clauses of which at least one test must fail by assertion."""

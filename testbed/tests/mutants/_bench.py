@@ -21,14 +21,24 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 
 from . import _naive
-from .connections import VARIANTS, HeldTransport, Server
+from .connections import VARIANTS, HeldTransport, Secret, Server
 
 TESTS = catalogue(TransportConformance)
 CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.ids)
 """The clauses that the suite has tests for."""
 
 _WATCHDOG = re.compile(r"(?<=^AssertionError: )LIFE-0[56](?=:)")
-_OFFERS = {"posix", "noisy-rc", "login-shell", "cut", "login-counter", "jump", "isolated"}
+_OFFERS = {
+    "posix",
+    "noisy-rc",
+    "login-shell",
+    "cut",
+    "login-counter",
+    "jump",
+    "isolated",
+    "wrong",
+    "asked",
+}
 
 
 class _CountingProbe(LocalProbe):
@@ -40,6 +50,9 @@ class _CountingProbe(LocalProbe):
 
     def logins(self) -> int | None:
         return self._server.count
+
+    def refusals(self) -> int | None:
+        return self._server.refused
 
 
 def failures(transport: type[Any], names: Collection[str]) -> dict[str, str]:
@@ -85,6 +98,7 @@ def _failure(transport: type[Any], entry: Entry) -> str:
         name="bench",
         workdir=os.path.join(root, "remote"),
         offers=frozenset(_OFFERS),
+        facts={"secret": Secret("right")},
         variants=VARIANTS,
         probe=_CountingProbe(server),
         faults=server,

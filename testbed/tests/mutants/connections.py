@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
 from transport_core import (
     Authenticated,
+    AuthenticationError,
     Capability,
     CommandResult,
     Connected,
@@ -23,7 +25,20 @@ from transport_testbed.conformance import HarnessError, Target
 
 from . import _naive
 
-VARIANTS: Mapping[str, Mapping[str, Any]] = {}
+
+class Secret:
+    """Codes that are good for one login each, or never."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.given: list[str] = []
+
+    def __call__(self) -> str:
+        self.given.append(f"{self.kind}-{secrets.token_hex(8)}")
+        return self.given[-1]
+
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"wrong": {"secret": Secret("wrong")}}
 """Ways to know the simulated server; a transport reads ``self.target.variant``."""
 
 
@@ -32,7 +47,16 @@ class Server:
 
     def __init__(self) -> None:
         self.count = 0
+        self.refused = 0
+        self.used: set[str] = set()
         self.sessions: set[HeldTransport] = set()
+
+    def admits(self, given: str) -> bool:
+        """Whether a code is good; it is good once."""
+        good = given.startswith("right-") and given not in self.used
+        self.used.add(given)
+        self.refused += not good
+        return good
 
     @contextlib.contextmanager
     def cut(self) -> Iterator[int]:
@@ -73,10 +97,18 @@ class HeldTransport(LocalTransport):
         self.server.sessions.discard(self)
         await super().aclose()
 
+    async def authenticate(self) -> None:
+        """Give the server a code."""
+        if not self.server.admits(self.target.facts["secret"]()):
+            raise AuthenticationError(
+                "not let in", tried=("password",), delivery=Delivery.NOT_SENT, transport=self.name
+            )
+
     async def log_in(self) -> None:
         """Make a connection."""
-        self._lost = asyncio.Event()
         await asyncio.sleep(0.005)
+        await self.authenticate()
+        self._lost = asyncio.Event()
         self.server.count += 1
         self.server.sessions.add(self)
         emit(Connected(transport=self.name, hop="fake"), None)
