@@ -138,8 +138,9 @@ def check_auth(auth: object) -> tuple[Auth, ...]:
     Raises:
         ConfigurationError: It is no such value, or one method is in it twice.
     """
-    factors = auth if isinstance(auth, tuple) else (auth,)
-    if not factors or not all(isinstance(each, Auth) for each in factors):
+    given: tuple[object, ...] = auth if isinstance(auth, tuple) else (auth,)
+    factors = tuple(each for each in given if isinstance(each, Auth))
+    if not factors or len(factors) != len(given):
         raise ConfigurationError(
             "auth must be a PrivateKey, Agent, Password or KeyboardInteractive, or a tuple of them"
         )
@@ -245,7 +246,7 @@ def chosen(identity: str | bytes, blobs: Sequence[bytes]) -> int | None:
 
 def too_short(blob: bytes) -> int | None:
     """Return the bits of an RSA public key that is too short to be let in with; else None."""
-    kind, exponent, modulus = (*_fields(blob), b"", b"")[:3]
+    kind, exponent, modulus = (*_fields(blob), b"", b"", b"")[:3]
     bits = int.from_bytes(modulus, "big").bit_length()
     return bits if kind == b"ssh-rsa" and exponent and bits < _SMALLEST_RSA else None
 

@@ -88,6 +88,11 @@ def _decrypt(data: bytes, passphrase: object, shown: str) -> asyncssh.SSHKey:
     try:
         return asyncssh.import_private_key(data, passphrase)
     except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:
+        if "bcrypt" in str(error):
+            raise ConfigurationError(
+                f"{shown} is encrypted in OpenSSH's format, and the package bcrypt is missing",
+                hint="install transport-ssh[bcrypt], or convert the key: ssh-keygen -p -m PKCS8",
+            ) from error
         raise ConfigurationError(
             f"{shown} is encrypted and the passphrase does not fit",
             hint="ssh-keygen -y -f FILE asks for the passphrase and shows whether it fits",
