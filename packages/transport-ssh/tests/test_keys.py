@@ -11,6 +11,7 @@ import asyncssh
 import pytest
 from transport_core import AuthenticationError, ConfigurationError, Delivery
 from transport_ssh import Agent, KnownHosts, PrivateKey, SSHOptions, SSHTransport
+from transport_ssh._keys import _pair
 
 PUTTY = b"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: x\nPublic-Lines: 2\n"
 
@@ -240,3 +241,13 @@ async def test_an_agent_that_answers_nonsense_or_nothing_ends_in_an_error(tmp_pa
         await refused(Agent("SHA256:x", socket=path))
         server.close()
         await server.wait_closed()
+
+
+@pytest.mark.parametrize("certified", (False, True))
+def test_an_rsa_key_signs_with_sha2_only(certified: bool) -> None:
+    """Whatever the server says it takes; and a certificate has one name to be offered under."""
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+    signed = asyncssh.generate_private_key("ssh-ed25519").generate_user_certificate(key, "i")
+    pair = _pair(key, signed.export_certificate() if certified else None, "the key")
+    assert b"ssh-rsa" not in (pair.algorithm, pair.sig_algorithm, *pair.sig_algorithms)
+    assert pair.algorithm.startswith(b"rsa-sha2-512")

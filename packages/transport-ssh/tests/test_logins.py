@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -173,6 +174,20 @@ async def test_each_login_asks_anew() -> None:
             async with transport:
                 pass
     assert len(asked) == len(site.given) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_key_file_is_read_anew_at_each_login(tmp_path: Path) -> None:
+    """A key that was replaced is the new one from the next login on."""
+    path = tmp_path / "key"
+    async with Site("publickey").up() as site:
+        transport = site.client(PrivateKey(path))
+        HOST_KEY.write_private_key(path)
+        path.chmod(0o600)
+        await fails(transport)
+        CLIENT_KEY.write_private_key(path)
+        async with transport:
+            pass
 
 
 @pytest.mark.asyncio

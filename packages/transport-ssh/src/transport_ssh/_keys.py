@@ -25,10 +25,8 @@ from ._hostkeys import fingerprint
 _LARGEST = 1024 * 1024
 _FORMATS = "give the private key, not the .pub file, in OpenSSH, PEM or PKCS#8 format"
 
-# asyncssh offers a certificate of an RSA key a second time, under the name of its signature;
-# servers since OpenSSH 7.8 take that one only.
-_RSA_CERTIFICATE = b"ssh-rsa-cert-v01@openssh.com"
-_RSA_SIGNATURE = b"rsa-sha2-512"
+_RSA, _RSA_CERTIFICATE = b"ssh-rsa", b"ssh-rsa-cert-v01@openssh.com"
+_RSA_SIGNATURES = (b"rsa-sha2-512", b"rsa-sha2-256")
 
 
 @contextlib.asynccontextmanager
@@ -108,14 +106,27 @@ def _pair(
             hint="make a new one: ssh-keygen -t ed25519",
         )
     if source is None:
-        return asyncssh.load_keypairs([key])[0]
+        return _without_sha1(asyncssh.load_keypairs([key])[0])
     certificate = _certificate(key, source, shown)
     pairs = asyncssh.load_keypairs([(key, certificate)])
-    pair = next(each for each in pairs if each.has_cert)
+    return _without_sha1(next(each for each in pairs if each.has_cert))
+
+
+def _without_sha1(pair: asyncssh.SSHKeyPair) -> asyncssh.SSHKeyPair:
+    """Let an RSA key sign with SHA-2 only, and have its certificate offered under one name.
+
+    asyncssh would fall back to SHA-1, and offer a certificate a second time, by the name of its
+    signature; servers since OpenSSH 7.8 take that one only.
+    """
+    best = _RSA_SIGNATURES[0]
     if pair.algorithm == _RSA_CERTIFICATE:
-        pair.algorithm = _RSA_SIGNATURE + _RSA_CERTIFICATE.removeprefix(b"ssh-rsa")
-        pair.sig_algorithms = (_RSA_SIGNATURE,)
-        pair.set_sig_algorithm(_RSA_SIGNATURE)
+        pair.algorithm = best + _RSA_CERTIFICATE.removeprefix(_RSA)
+        pair.sig_algorithms = (best,)
+    elif _RSA in pair.sig_algorithms:
+        pair.sig_algorithms = _RSA_SIGNATURES
+    else:
+        return pair
+    pair.set_sig_algorithm(best)
     return pair
 
 
@@ -169,7 +180,7 @@ async def _from_agent(auth: Agent, seconds: float) -> AsyncIterator[asyncssh.SSH
         found = chosen(identity, blobs)
         if found is None:
             raise _not_in_agent(identity, where, blobs)
-        yield pairs[found]
+        yield _without_sha1(pairs[found])
     finally:
         agent.close()
         await agent.wait_closed()

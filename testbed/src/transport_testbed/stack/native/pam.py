@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from transport_testbed.stack._provider import StackError
 from transport_testbed.stack.native.site import Site
 
 #: What is built in, and is looked into in this order; the first is to be found nowhere.
@@ -51,6 +52,8 @@ def configure(site: Site, users: Iterable[str], seed: str) -> str:
 def _redirected(library: bytes, directory: str) -> bytes:
     """Replace the built-in directories; neither grows nor shrinks."""
     for name, other in ((FIRST, NOWHERE), (SECOND, directory.encode())):
+        if name + b"/" not in library:
+            raise StackError("libpam", f"looks for its services elsewhere than in {name.decode()}")
         for end in (b"\0", b"/"):
             library = library.replace(name + end, other + end)
     return library
