@@ -1,6 +1,6 @@
 """SSHTransport against the shared conformance suite."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from transport_ssh import (
@@ -14,6 +14,9 @@ from transport_ssh import (
     SSHTransport,
 )
 from transport_testbed.conformance import Target, TransportConformance
+
+KEEPALIVES = 4
+"""Times that a peer is silent before it is taken for dead: three questions, and the first wait."""
 
 
 def auth(endpoint: Any, secret: Callable[[], str]) -> Any:
@@ -32,13 +35,16 @@ def auth(endpoint: Any, secret: Callable[[], str]) -> Any:
     return PrivateKey(endpoint.identity, passphrase=secret, certificate=certificate)
 
 
-def hop(endpoint: Any, auth: Any) -> dict[str, Any]:
+def hop(endpoint: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of one server of the stack."""
+    dead_after = facts.get("dead_after")
+    patience = {"keepalive_interval": dead_after / KEEPALIVES} if dead_after else {}
     return {
+        **patience,
         "host": endpoint.host,
         "port": endpoint.port,
         "user": endpoint.user,
-        "auth": auth,
+        "auth": auth(endpoint, facts["secret"]),
         "known_hosts": KnownHosts(text=endpoint.known_hosts),
     }
 
@@ -46,11 +52,13 @@ def hop(endpoint: Any, auth: Any) -> dict[str, Any]:
 class TestSSHConformance(TransportConformance):
     """Direct, through the jump host, for each login shell, and by each way to log in."""
 
-    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*", "auth-*")
+    targets: ClassVar = (
+        "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*",
+    )  # fmt: skip
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
         """Build from the endpoint that the target stands for, and the hop before it."""
-        endpoint, secret = target.facts["endpoint"], target.facts["secret"]
-        via = (Hop(**hop(endpoint.via, auth(endpoint.via, secret))),) if endpoint.via else ()
-        return SSHTransport(SSHOptions(**hop(endpoint, auth(endpoint, secret)), via=via))
+        endpoint = target.facts["endpoint"]
+        via = (Hop(**hop(endpoint.via, target.facts)),) if endpoint.via else ()
+        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via))

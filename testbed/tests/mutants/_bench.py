@@ -21,24 +21,15 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 
 from . import _naive
-from .connections import VARIANTS, HeldTransport, Secret, Server
+from .connections import FACTS, VARIANTS, HeldTransport, Secret, Server
 
 TESTS = catalogue(TransportConformance)
 CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.ids)
 """The clauses that the suite has tests for."""
 
 _WATCHDOG = re.compile(r"(?<=^AssertionError: )LIFE-0[56](?=:)")
-_OFFERS = {
-    "posix",
-    "noisy-rc",
-    "login-shell",
-    "cut",
-    "login-counter",
-    "jump",
-    "isolated",
-    "wrong",
-    "asked",
-}
+_OFFERS = {"posix", "noisy-rc", "login-shell", "cut", "login-counter", "jump", "isolated"}
+_OFFERS |= {"freeze", "host-keys", "new-host-key", "wrong", "asked"}
 
 
 class _CountingProbe(LocalProbe):
@@ -53,6 +44,15 @@ class _CountingProbe(LocalProbe):
 
     def refusals(self) -> int | None:
         return self._server.refused
+
+    def attempts(self) -> int | None:
+        return self._server.attempts
+
+    def offers_at_hop(self, key: str) -> int | None:
+        return self._server.offered_to_hop[key]
+
+    def attempts_at_hop(self) -> int | None:
+        return self._server.attempts
 
 
 def failures(transport: type[Any], names: Collection[str]) -> dict[str, str]:
@@ -98,7 +98,7 @@ def _failure(transport: type[Any], entry: Entry) -> str:
         name="bench",
         workdir=os.path.join(root, "remote"),
         offers=frozenset(_OFFERS),
-        facts={"secret": Secret("right")},
+        facts={**FACTS, "secret": Secret("right")},
         variants=VARIANTS,
         probe=_CountingProbe(server),
         faults=server,

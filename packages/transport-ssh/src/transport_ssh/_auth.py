@@ -11,9 +11,10 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, SupportsIndex, cast
 
 from transport_core import ConfigurationError
-from transport_core.authoring import escape
+from transport_core.authoring import encode_path, escape
 
 from ._hostkeys import fingerprint
 
@@ -57,12 +58,23 @@ class PrivateKey:
         """
         if (self.path is None) == (self.data is None):
             raise ConfigurationError("PrivateKey takes either a path or data")
-        _check_path("PrivateKey: path", self.path)
+        if self.path is not None:
+            check_path("PrivateKey: path", self.path)
         if not isinstance(self.data, bytes | None):
             raise ConfigurationError("PrivateKey: data must be bytes")
         _check_callback("PrivateKey: passphrase", self.passphrase)
-        if not isinstance(self.certificate, bytes):
-            _check_path("PrivateKey: certificate", self.certificate)
+        if not isinstance(self.certificate, bytes | None):
+            check_path("PrivateKey: certificate", self.certificate)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Refuse to be pickled with key material in it: a pickle is written somewhere."""
+        if self.data is not None:
+            raise TypeError("a PrivateKey with data holds a secret and is not pickled; give a path")
+        return object.__reduce_ex__(self, protocol)
+
+    def __deepcopy__(self, memo: object) -> PrivateKey:
+        """Give itself: it cannot change."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +93,9 @@ class Agent:
         Raises:
             ConfigurationError: The identity is empty, or a value has a wrong type.
         """
-        if self.identity is None:
-            raise ConfigurationError("Agent: identity must say which key of the agent is offered")
-        _check_path("Agent: identity", self.identity)
-        _check_path("Agent: socket", self.socket)
+        check_path("Agent: identity", self.identity)
+        if self.socket is not None:
+            check_path("Agent: socket", self.socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +272,14 @@ def _fields(blob: bytes) -> list[bytes]:
     return found
 
 
-def _check_path(what: str, value: object) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise ConfigurationError(f"{what} must be a non-empty str or a path")
-    if "\0" in str(value):
-        raise ConfigurationError(f"{what} must not hold NUL")
+def check_path(what: str, path: object) -> None:
+    """Refuse what is no path of a file, without looking."""
+    if isinstance(path, bytes):
+        raise ConfigurationError(f"{what} must be a str or path-like, not bytes")
+    try:
+        encode_path(cast("str", path), what)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _check_callback(what: str, value: object, *, needed: bool = False) -> None:

@@ -11,13 +11,15 @@ from typing import Any
 import asyncssh
 from transport_core import AuthenticationError, ConfigurationError, Delivery, TransportError
 
-from . import _hostkeys
+from . import _algorithms, _hostkeys
 from ._ask import ask
 from ._auth import MOST_PROMPTS, MOST_ROUNDS, Auth, KeyboardInteractive, Password, Steps, asked
 from ._options import Hop
 
-# An RSA key signs with SHA-2 (RFC 8332); its own name would mean SHA-1.
-_SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
+def known_as(hop: Hop) -> tuple[str, int]:
+    """Return host and port under which a hop stands in known_hosts."""
+    return (hop.host_key_alias, 22) if hop.host_key_alias else (hop.host, hop.port)
 
 
 class Client(asyncssh.SSHClient):
@@ -35,22 +37,31 @@ class Client(asyncssh.SSHClient):
         self._rounds = 0
         self.steps = Steps(hop.factors)
         self.failure: TransportError | None = None
-        self._name = hop.host_key_alias or hop.host
-        self._port = 22 if hop.host_key_alias else hop.port
+        self._name, self._port = known_as(hop)
         self._pins = pins
         self._on_lost = on_lost
+        self._shown = b""
         self.verdict: _hostkeys.Verdict | None = None
 
     @property
-    def host_key_algs(self) -> str | tuple[()]:
-        """What is asked for: pinned types first, then the rest.
+    def host_key_algs(self) -> tuple[str, ...]:
+        """What is asked for: what can be judged by the pins comes first."""
+        known = (self._pins, self._name, self._port)
+        kinds, certified = _hostkeys.preferred_kinds(*known), _hostkeys.has_authority(*known)
+        return _algorithms.host_keys(kinds, certified=certified)
 
-        The rest stays, so that a host that now shows another type is a changed key, with its
-        fingerprint, and not a failed negotiation.
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Keep what the server shows: of a certificate, asyncssh tells us only who signed it.
+
+        Not kept, for whatever reason, no certificate is accepted.
         """
-        kinds = _hostkeys.preferred_kinds(self._pins, self._name, self._port)
-        algs = [alg for kind in kinds for alg in _SIGNATURES.get(kind, (kind,))]
-        return "^" + ",".join(algs) if algs else ()
+        validate = conn.validate_server_host_key
+
+        def kept(data: bytes) -> asyncssh.SSHKey:
+            self._shown = data
+            return validate(data)
+
+        conn.validate_server_host_key = kept  # type: ignore[method-assign,assignment]
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
@@ -60,9 +71,10 @@ class Client(asyncssh.SSHClient):
         return self.verdict.trusted
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Decide on the signer of a host certificate."""
+        """Decide on the signer of a host certificate, and on the key in it."""
+        signed = _hostkeys.certified_key(self._shown)
         self.verdict = _hostkeys.judge_authority(
-            self._pins, self._name, self._port, key.public_data
+            self._pins, self._name, self._port, key.public_data, signed
         )
         return self.verdict.trusted
 

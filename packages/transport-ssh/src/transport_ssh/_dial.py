@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+from asyncssh.encryption import get_encryption_algs
+from asyncssh.kex import get_kex_algs
+from asyncssh.mac import get_mac_algs
+from asyncssh.public_key import get_certificate_algs, get_public_key_algs
 from transport_core import (
     Authenticated,
     ConfigurationError,
@@ -19,15 +24,13 @@ from transport_core import (
 )
 from transport_core.authoring import emit
 
-from . import _hostkeys, _quickack
-from ._client import Client
+from . import _algorithms, _hostkeys, _quickack
+from ._client import Client, known_as
 from ._keys import offered
 from ._options import Hop, KnownHosts, SSHOptions
-from ._translate import connect_error
+from ._translate import LOST_HOP, connect_error
 
-# AES-GCM is several times faster than asyncssh's first choice, chacha20, on CPUs with AES
-# instructions; "^" puts them first, and all that asyncssh offers by default stays offered.
-_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+_HOST_KEYS = (*get_certificate_algs(), *get_public_key_algs())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ class Dialled:
         except TimeoutError:
             self.abort()
 
+    def mark_lost(self, hop: str) -> None:
+        """Note which hop ended, for the errors of the calls in flight."""
+        self.target.set_extra_info(**{LOST_HOP: hop})
+
     def abort(self) -> None:
         """Cut all at once."""
         for connection in reversed(self.connections):
@@ -62,9 +69,9 @@ async def dial(
     options: SSHOptions,
     name: str,
     sink: EventSink | None,
-    on_lost: Callable[[Exception | None], None],
+    on_lost: Callable[[str, Exception | None], None],
 ) -> Dialled:
-    """Open the connection through all hops.
+    """Open the connection through all hops; ``on_lost`` hears which hop ended, and why.
 
     Raises:
         ConnectivityError, AuthenticationError, HostKeyError: At the hop that ``hop`` names.
@@ -114,16 +121,16 @@ async def _prepare(
     *,
     name: str,
     sink: EventSink | None,
-    lost: Callable[[Exception | None], None],
+    lost: Callable[[str, Exception | None], None],
 ) -> Client:
     """Read what a hop's login needs, anew for each connection."""
     with _told(name, where):
-        pins, malformed = await asyncio.to_thread(_read_pins, hop.known_hosts)
+        pins, malformed = await asyncio.to_thread(_read_pins, hop)
         if malformed:
             lines = ", ".join(map(str, malformed))
             emit(Warned(transport=name, message=f"{where}: known_hosts line {lines} skipped"), sink)
         pair = await stack.enter_async_context(offered(hop.factors, hop.connect_timeout))
-        return Client(hop, pins, pair, lost)
+        return Client(hop, pins, pair, functools.partial(lost, where))
 
 
 async def _log_in(
@@ -163,6 +170,7 @@ def _connection_options(hop: Hop, client: Client) -> asyncssh.SSHClientConnectio
 
     No key is among them: ``client`` offers the one there is, if it is its turn.
     """
+    seconds, questions = hop.keepalive
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         username=hop.user,
@@ -176,23 +184,41 @@ def _connection_options(hop: Hop, client: Client) -> asyncssh.SSHClientConnectio
         host_based_auth=False,
         preferred_auth=list(client.steps.methods),
         known_hosts=([], [], []),
-        server_host_key_algs=client.host_key_algs,
-        encryption_algs=_CIPHERS,
+        # Under which a host certificate has to be made out.
+        host_key_alias=hop.host_key_alias,
+        server_host_key_algs=_available(client.host_key_algs, _HOST_KEYS),
+        kex_algs=_available(_algorithms.KEY_EXCHANGES, get_kex_algs()),
+        encryption_algs=_available(_algorithms.CIPHERS, get_encryption_algs()),
+        mac_algs=_available(_algorithms.MACS, get_mac_algs()),
+        signature_algs=_available(_algorithms.SIGNATURES, _HOST_KEYS),
         compression_algs=["none"],
         x509_trusted_certs=None,
         disable_trivial_auth=True,
         login_timeout=hop.connect_timeout,
-        keepalive_interval=hop.keepalive_interval,
-        keepalive_count_max=hop.keepalive_count,
+        keepalive_interval=seconds,
+        keepalive_count_max=questions,
     )
 
 
-def _read_pins(source: KnownHosts) -> tuple[tuple[_hostkeys.Pin, ...], tuple[int, ...]]:
+def _available(wanted: Iterable[str], known: Iterable[bytes]) -> list[str]:
+    """Return what asyncssh has of a list here: the newest needs newer libraries below it."""
+    there = {each.decode() for each in known}
+    return [each for each in wanted if each in there]
+
+
+def _read_pins(hop: Hop) -> tuple[tuple[_hostkeys.Pin, ...], tuple[int, ...]]:
+    """Return the pins of a hop, and which lines were skipped. Blocking: a site's file is long."""
+    pins, malformed = _hostkeys.parse(_known_hosts(hop.known_hosts))
+    return _hostkeys.lookup(pins, *known_as(hop)), malformed
+
+
+def _known_hosts(source: KnownHosts) -> str:
     if source.text is not None:
-        return _hostkeys.parse(source.text)
+        return source.text
     path = Path(source.path or "").expanduser()
     try:
-        return _hostkeys.parse(path.read_text("utf-8", "surrogateescape"))
+        # Byte for byte: the end of a line is the parser's business.
+        return path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
         raise ConfigurationError(
             f"known_hosts '{path}' cannot be read: {error.strerror}",

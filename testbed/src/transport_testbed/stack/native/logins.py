@@ -28,7 +28,7 @@ BY_SSHD = ("certificate", "agent", "encrypted-key", "password")
 BY_PAM = ("totp", "two-factors")
 
 #: Keys of these logins. The stranger's is in order, and nobody lets it in.
-KEYS = ("certified", "authority", "stranger")
+KEYS = ("certified", "stranger")
 ENCRYPTED = "encrypted"
 AGENT = "ssh-agent"
 
@@ -72,6 +72,7 @@ class Logins:
         """Describe the two servers; each account can be logged in to in one way only."""
         names = (*KEYS, ENCRYPTED, "user")
         paths = {name: str(keys.identity(site, name)) for name in names}
+        paths["authority"] = str(keys.authority(site))
         made = []
         for name, port, kinds in zip(("logins", "codes"), ports, (BY_SSHD, BY_PAM), strict=True):
             here = ("127.0.0.1", port)

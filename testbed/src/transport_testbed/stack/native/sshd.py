@@ -55,6 +55,7 @@ def _config(site: Site, server: Server) -> str:
     lines = [
         f"ListenAddress {host}:{port}",
         f"HostKey {keys.host_key(site, server.name)}",
+        f"HostCertificate {keys.certificate(site, server.name)}",
         # sshd takes the first value of a keyword, so what is special comes first.
         *server.extra,
         f"AuthorizedKeysFile {keys.identity(site, server.login)}.pub",
