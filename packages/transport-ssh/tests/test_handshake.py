@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import pwd
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -208,6 +209,22 @@ async def test_a_file_that_cannot_be_read_is_a_matter_of_configuration(
         assert not peer.tried
 
 
+async def test_an_account_without_a_name_is_a_matter_of_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container that runs under any number; asyncssh wants a name, and USER gives it."""
+    uid = 54321
+    assert uid not in {each.pw_uid for each in pwd.getpwall()}
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    async with server() as peer:
+        with pytest.raises(ConfigurationError, match="USER"):
+            await peer.opens(peer.line(KEY))
+        monkeypatch.setenv("USER", "anything")
+        await peer.opens(peer.line(KEY))
+
+
 # -- the key
 
 
@@ -322,7 +339,9 @@ def offered(pins: str) -> dict[str, Iterable[bytes]]:
     return {**lists, "host": [each.encode() for each in options.server_host_key_algs]}
 
 
-@pytest.mark.parametrize("pins", ("", f"@cert-authority * {public(AUTHORITY)}"))
+@pytest.mark.parametrize(
+    "pins", ("", f"@cert-authority * {public(AUTHORITY)}"), ids=("no authority", "an authority")
+)
 async def test_nothing_weak_is_offered(pins: str) -> None:
     """No SHA-1, DSA, CBC or short group, whatever asyncssh's defaults are (S4)."""
     for what, algorithms in offered(pins).items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import getpass
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +77,9 @@ async def dial(
 
     Raises:
         ConnectivityError, AuthenticationError, HostKeyError: At the hop that ``hop`` names.
-        ConfigurationError: A key or known_hosts file cannot be used.
+        ConfigurationError: A key or known_hosts file cannot be used; our own account has no name.
     """
+    _check_account()
     opened: list[asyncssh.SSHClientConnection] = []
     hops = options.hops
     try:
@@ -98,6 +101,17 @@ async def dial(
         Dialled(tuple(opened)).abort()
         raise
     return Dialled(tuple(opened))
+
+
+def _check_account() -> None:
+    """Tell in time what asyncssh would fail on: it wants a name for the account that we run as."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise ConfigurationError(
+            f"uid {os.getuid()}, which this program runs as, has no name",
+            hint="set USER in the environment, to anything: asyncssh asks for it",
+        ) from error
 
 
 def _where(hops: tuple[Hop, ...], index: int) -> str:
