@@ -55,7 +55,7 @@ class ServerLog:
 
     def refusals(self) -> int:
         """Count the attempts that were refused."""
-        return self._count(rf"^Failed \S+ for {self._who} ")
+        return self._count(rf"^Failed \S+ for (invalid user )?{self._who} ")
 
     def attempts(self) -> int:
         """Count the lines that tell of somebody who said who he is; several for each attempt."""

@@ -58,11 +58,12 @@ class PrivateKey:
         """
         if (self.path is None) == (self.data is None):
             raise ConfigurationError("PrivateKey takes either a path or data")
-        check_path("PrivateKey: path", self.path)
+        if self.path is not None:
+            check_path("PrivateKey: path", self.path)
         if not isinstance(self.data, bytes | None):
             raise ConfigurationError("PrivateKey: data must be bytes")
         _check_callback("PrivateKey: passphrase", self.passphrase)
-        if not isinstance(self.certificate, bytes):
+        if not isinstance(self.certificate, bytes | None):
             check_path("PrivateKey: certificate", self.certificate)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
@@ -92,10 +93,9 @@ class Agent:
         Raises:
             ConfigurationError: The identity is empty, or a value has a wrong type.
         """
-        if self.identity is None:
-            raise ConfigurationError("Agent: identity must say which key of the agent is offered")
         check_path("Agent: identity", self.identity)
-        check_path("Agent: socket", self.socket)
+        if self.socket is not None:
+            check_path("Agent: socket", self.socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +273,7 @@ def _fields(blob: bytes) -> list[bytes]:
 
 
 def check_path(what: str, path: object) -> None:
-    """Refuse what is no path of a file, without looking; None is none.
-
-    Raises:
-        ConfigurationError: It is not.
-    """
-    if path is None:
-        return
+    """Refuse what is no path of a file, without looking."""
     if isinstance(path, bytes):
         raise ConfigurationError(f"{what} must be a str or path-like, not bytes")
     try:

@@ -32,10 +32,11 @@ def _seen(case: Case) -> tuple[int, int]:
     return logins, refusals
 
 
-async def _lose(case: Case) -> None:
-    """End the connection of the test under a command."""
-    lost = asyncio.create_task(case.transport.run(sh("sleep 20", case.marker)))
-    await begun(case)
+async def _lose(case: Case, number: int = 0) -> None:
+    """End the connection of the test under a command, which is told from the one before."""
+    marker = f"{case.marker}-{number}"
+    lost = asyncio.create_task(case.transport.run(sh("sleep 20", marker)))
+    await begun(case, marker)
     with cut(case):
         await failure(ConnectionLostError, lost)
 
@@ -76,9 +77,9 @@ class LoginTests:
     async def test_secrets_are_asked_for_anew_at_each_login(self, case: Case) -> None:
         """What was good once may not be good again: a code is not, and no copy of it is kept."""
         secret = case.target.facts["secret"]
-        for _ in range(2):
+        for number in range(2):
             asked = len(secret.given)
-            await _lose(case)
+            await _lose(case, number)
             await _is_let_in(case.transport)
             assert len(secret.given) == asked + 1, "not asked once for each login"
 
