@@ -26,6 +26,7 @@ from transport_testbed.conformance.files_trees import FilesTreesTests
 from transport_testbed.conformance.life import LifeTests
 from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
+from transport_testbed.conformance.run_limits import RunLimitsTests
 from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
 from transport_testbed.conformance.sessions import SessionsTests
@@ -39,6 +40,7 @@ class TransportConformance(
     RunStopTests,
     SessionsTests,
     RunErrorsTests,
+    RunLimitsTests,
     FilesTests,
     FilesNamesTests,
     FilesSizesTests,
