@@ -88,7 +88,7 @@ def test_any_known_hosts_is_read_and_trusts_nobody_by_chance(
     assert len(pins) + len(malformed) == len(lines) - len(comments)
     for judged in (
         _hostkeys.judge(pins, host, port, blob),
-        _hostkeys.judge_authority(pins, host, port, blob),
+        _hostkeys.judge_authority(pins, host, port, blob, None),
     ):
         assert not judged.trusted or blob in {pin.blob for pin in pins}
     assert isinstance(_hostkeys.preferred_kinds(pins, host, port), tuple)
