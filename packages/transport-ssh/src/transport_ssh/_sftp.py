@@ -73,7 +73,7 @@ class SharedSFTP:
                 self._give_up_if_idle()
 
     async def _ready(self) -> asyncssh.SFTPClient:
-        if self._client is not None and self._connection and not self._connection.is_closed():
+        if self._client is not None and await self._is_alive(self._client):
             return self._client
         await finish(self._end(*self._take()))
         async with contextlib.AsyncExitStack() as opened:
@@ -83,6 +83,20 @@ class SharedSFTP:
             self._stack = opened.pop_all()
         self._client, self._admitted = client, self._arrivals
         return client
+
+    async def _is_alive(self, client: asyncssh.SFTPClient) -> bool:
+        """Tell whether it can be used: asyncssh ends one whose server breaks the protocol.
+
+        It says so in that there is nothing to wait for then.
+        """
+        if self._connection is None or self._connection.is_closed():
+            return False
+        try:
+            async with asyncio.timeout(0):
+                await client.wait_closed()
+        except TimeoutError:
+            return True
+        return False
 
     async def _open(self, turn: Turn) -> asyncssh.SFTPClient:
         async def opening(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
