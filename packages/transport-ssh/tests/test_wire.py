@@ -181,6 +181,42 @@ def test_long_text_goes_by_stdin_and_no_command_is_longer_than_the_limit() -> No
     assert len(many.command) < 131_072
 
 
+@given(
+    st.lists(
+        st.builds(
+            lambda letter, size: letter * size,
+            st.sampled_from((b"x", b"'", b"\n", b"\xff", b"\\", b"$(id)")),
+            st.sampled_from((1, 20, 24_000, 33_000, 100_000, 131_071)),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from((None, b"", b"value")),
+    st.sampled_from((None, b"/tmp", b"-", b"'" * 4000)),
+)
+@settings(deadline=None, max_examples=50)
+def test_no_exec_request_is_longer_than_one_word_may_be(
+    words: list[bytes], value: bytes | None, cwd: bytes | None
+) -> None:
+    """131,072 bytes (Linux, one word of an argv); what is longer is one line on stdin."""
+    argv = [b"cat", *words]
+    plan = _wire.plan(argv, None if value is None else {"K": value}, cwd, token=TOKEN)
+    assert len(plan.command) < 131_072
+    by_stdin = value is not None or sum(map(len, argv)) >= 131_072
+    assert not by_stdin or plan.header
+    if plan.header:
+        assert len(plan.command) < 200
+        assert plan.header.count(b"\n") == 1
+        assert plan.header.endswith(b"\n")
+
+
+def test_an_argv_of_nearly_two_megabytes_arrives() -> None:
+    """What Linux takes as a whole for one program, each word below 128 KiB."""
+    words = [bytes((97 + n,)) * 131_000 for n in range(14)] + [b"'\n" * 30_000]
+    _, out, _ = execute(_wire.plan([*PRINT, *words], token=TOKEN))
+    assert out.split(b"\0")[:-1] == words
+
+
 @pytest.mark.parametrize("cut", range(0, 40, 3))
 def test_noise_before_the_marker_is_dropped_however_it_is_cut(cut: int) -> None:
     """Streams arrive in any pieces."""
@@ -189,6 +225,30 @@ def test_noise_before_the_marker_is_dropped_however_it_is_cut(cut: int) -> None:
     assert reader.feed(data[:cut]) + reader.feed(data[cut:]) == b"out\n" + TOKEN + b":b later"
     assert reader.value == b"42"
     assert reader.noise == b"motd\nno newline"
+
+
+@given(
+    st.lists(st.sampled_from((b"@t", TOKEN, b":b", b" 42", b"\n", b"x", b"y" * 3000)), max_size=12),
+    st.lists(st.integers(0, 4000), max_size=8),
+)
+def test_what_comes_in_pieces_is_read_as_if_it_came_at_once(
+    parts: list[bytes], cuts: list[int]
+) -> None:
+    """The first marker counts, wherever a piece ends; noise is kept up to 4096 bytes."""
+    data = b"".join(parts)
+    marker = TOKEN + b":b"
+    start = data.find(marker)
+    end = data.find(b"\n", start) if start >= 0 else -1
+    reader, out, last = _wire.Unmarker(marker), b"", 0
+    for cut in [*sorted(cuts), len(data)]:
+        out += reader.feed(data[last:cut])
+        last = max(last, min(cut, len(data)))
+    if end < 0:
+        assert (out, reader.value, reader.rest()) == (b"", None, data[-4096:])
+    else:
+        assert out == data[end + 1 :]
+        assert reader.value == data[start + len(marker) : end].strip()
+        assert reader.noise == data[:start][-4096:]
 
 
 def test_endless_noise_is_not_kept() -> None:

@@ -6,9 +6,11 @@ A clause without a broken transport that it catches has not been shown to be abl
 from __future__ import annotations
 
 from . import (
+    bad_input,
     commands,
     connections,
     failures,
+    held,
     life,
     names,
     runs,
@@ -113,6 +115,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     stopping.RefusesCrowds: ("RUN-13",),
     stopping.MixesUpResults: ("RUN-13",),
     stopping.ServesTheLastFirst: ("RUN-13",),
+    stopping.TransfersComeFirst: ("RUN-13",),
     # files and trees
     transfers.PutsInside: ("FILE-01",),
     transfers.GetsInside: ("FILE-01",),
@@ -157,6 +160,21 @@ TABLE: dict[type, tuple[str, ...]] = {
     trees.TellsNothing: ("FILE-12",),
     trees.ForgetsTheEnd: ("FILE-12",),
     trees.SwallowsProgressErrors: ("FILE-12",),
+    # what nothing can be done with
+    bad_input.TakesZeroForNoLimit: ("RUN-11",),
+    bad_input.EncodesLate: ("RUN-07",),
+    bad_input.IgnoresUnknownPolicies: ("FILE-08",),
+    bad_input.CallsProgressLate: ("FILE-12",),
+    bad_input.HasAClock: ("RUN-11",),
+    bad_input.TimesOutAsPython: ("RUN-11",),
+    bad_input.RunsBesideALoop: ("RUN-06",),
+    bad_input.TooMuchIsRaw: ("ERR-04",),
+    bad_input.StripsTheSlash: ("FILE-10",),
+    bad_input.StripsTheDots: ("FILE-01",),
+    bad_input.ReplacesPipes: ("FILE-04",),
+    bad_input.WritesWhereALinkLeads: ("FILE-10",),
+    bad_input.ShortensNames: ("FILE-10",),
+    bad_input.EmptiesFirst: ("FILE-02",),
     # what errors are, know and tell
     failures.ConfusesKinds: ("ERR-01",),
     failures.NothingWasSent: ("ERR-02",),
@@ -169,6 +187,8 @@ TABLE: dict[type, tuple[str, ...]] = {
     failures.ShowsOutput: ("ERR-05",),
     failures.LogsEnvironment: ("ERR-05",),
     failures.LogsInput: ("ERR-05",),
+    failures.LogsWords: ("ERR-05",),
+    failures.KeepsTheText: ("ERR-05",),
     # a connection
     connections.LossIsAResult: ("ERR-03",),
     connections.LossIsFinished: ("ERR-03", "CONN-03"),
@@ -179,5 +199,23 @@ TABLE: dict[type, tuple[str, ...]] = {
     connections.RepeatsCommands: ("CONN-03",),
     connections.LosesBytesOnTheWay: ("CONN-05",),
     connections.TellsNobody: ("CONN-08",),
+    # the server at its other end
+    held.NeverAsks: ("CONN-02",),
+    held.AsksInCallsOnly: ("CONN-02",),
+    held.TrustsHopsToLive: ("CONN-02",),
+    held.BlamesThePeer: ("CONN-02",),
+    held.ClaimsTheEnd: ("CONN-02",),
+    held.TrustsOnFirstUse: ("CONN-04",),
+    held.IgnoresRevocations: ("CONN-04",),
+    held.ChecksTheKeyOnce: ("CONN-04",),
+    held.TrustsHops: ("CONN-04", "CONN-05"),
+    held.ReadsPlainNamesOnly: ("CONN-04",),
+    held.StumblesOverALine: ("CONN-04",),
+    held.TellsWhoItIsFirst: ("CONN-04",),
+    held.EveryKeyIsUnknown: ("CONN-04",),
+    held.HidesFingerprints: ("CONN-04",),
+    held.KeysAreCredentials: ("CONN-04", "ERR-01"),
+    held.NamesTheTargetOnly: ("CONN-05",),
+    held.OffersAllKeysToHops: ("CONN-05",),
 }
 """Each broken transport, and the clauses of which at least one test must fail by assertion."""

@@ -9,6 +9,8 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Generator
 from typing import BinaryIO, TypeAlias
 
+from ._argv import encode_text, encode_word
+
 Stdin: TypeAlias = (
     bytes
     | bytearray
@@ -31,9 +33,15 @@ def check_stdin(stdin: Stdin) -> None:
 
     Raises:
         TypeError: It is none of the allowed kinds, or a file opened as text.
-        ValueError: It is a closed file.
+        ValueError: It is a closed file, or text or a path that no bytes stand for.
     """
-    if stdin is None or isinstance(stdin, (bytes, bytearray, memoryview, str, os.PathLike)):
+    if isinstance(stdin, os.PathLike):
+        encode_word(stdin, "stdin")
+        return
+    if isinstance(stdin, str):
+        encode_text(stdin, "stdin")
+        return
+    if stdin is None or isinstance(stdin, (bytes, bytearray, memoryview)):
         return
     if isinstance(stdin, io.TextIOBase):
         raise TypeError("stdin is a file opened as text; open it with mode 'rb'")
@@ -62,7 +70,7 @@ async def stdin_chunks(stdin: Stdin) -> AsyncGenerator[bytes, None]:
     if stdin is None:
         return
     if isinstance(stdin, str):
-        stdin = stdin.encode("utf-8", "surrogateescape")
+        stdin = encode_text(stdin, "stdin")
     if isinstance(stdin, (bytes, bytearray, memoryview)):
         view = memoryview(stdin).cast("B")
         for start in range(0, len(view), CHUNK):

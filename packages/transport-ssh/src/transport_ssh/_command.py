@@ -29,6 +29,10 @@ class SecretBytes(bytes):
 
     __repr__ = __str__
 
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Say the same: asyncssh decodes what it logs."""
+        return str(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:

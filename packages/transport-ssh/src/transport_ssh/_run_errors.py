@@ -55,7 +55,7 @@ def _failure(command: Command, name: str) -> TransportError | None:
     if not ended or not command.complete:
         # The status says that it ran to its end; only its output is not complete.
         delivery = Delivery.FINISHED if ended else Delivery.UNKNOWN
-        return lost_error(command.broken, delivery, name)
+        return lost_error(command.broken, delivery, name, command.connection)
     return None if command.begin.value is not None else _login_error(command, name)
 
 
@@ -100,8 +100,11 @@ def _limit_error(command: Command, name: str) -> OutputLimitError:
     return error
 
 
-def timeout_error(command: Command, name: str) -> CommandTimeoutError:
-    """Return the error of a command that was stopped at its deadline."""
+def timeout_error(command: Command, name: str, held: str | None) -> CommandTimeoutError:
+    """Return the error of a command that was stopped at its deadline.
+
+    ``held`` is what the login was waiting for, if there was one that waited.
+    """
     never = command.channel is None
     error = CommandTimeoutError(
         f"{short_argv(command.request.argv)} was not done within"
@@ -110,6 +113,7 @@ def timeout_error(command: Command, name: str) -> CommandTimeoutError:
         result=command.result(),
         delivery=Delivery.NOT_SENT if never else Delivery.UNKNOWN,
         transport=name,
+        hint=held if never else None,
     )
     error.stopped = never or bool(command.stopped)
     return error

@@ -35,6 +35,9 @@ _COMMAND_LIMIT = 100_000
 # Exit status of our own script where the working directory is missing; its marker proves it.
 _NO_DIRECTORY = 96
 
+# Behind a marker stand a PID and what says of which boot it is; /proc/PID/stat is the longest.
+_LONGEST_VALUE = 8192
+
 _PLAIN = re.compile(rb"[ -~]*\Z")
 _UNPLAIN = re.compile(rb"['!\\]")
 _OCTAL_UNSAFE = re.compile(rb"[^a-zA-Z0-9 _./:,@+=-]")
@@ -64,10 +67,8 @@ def plan(
         cwd = b"./" + cwd  # "cd -- -" would go back to the last directory
     mark = token or b"@" + secrets.token_hex(16).encode()
     # What is too long anyway is not written out first: that would hold up the event loop.
-    if not env and sum(map(len, argv), len(cwd or b"")) < _COMMAND_LIMIT:
-        command = _plain(mark, argv, cwd)
-        if command is None:
-            command = _octal(mark, argv, cwd)
+    if not env and sum(map(len, argv), len(cwd or b"")) <= _COMMAND_LIMIT:
+        command = _plain(mark, argv, cwd) or _octal(mark, argv, cwd)
         if len(command) <= _COMMAND_LIMIT:
             return Plan(command, b"", mark)
     script = _script(mark, argv, env or {}, cwd)
@@ -182,6 +183,8 @@ class Unmarker:
             return b""
         end = self._held.find(b"\n", start)
         if end < 0:
+            if len(self._held) - start > _LONGEST_VALUE:
+                self._drop(start + 1)  # no line of ours: it may be as endless as noise
             return b""
         self._drop(start)
         value, rest = self._held[: end - start], self._held[end - start + 1 :]
