@@ -24,7 +24,8 @@ from bench import hop_of
 from transport_core import CommandTimeoutError, ConnectivityError, TransferTimeoutError
 from transport_core.authoring import TEMP_PREFIX
 from transport_ssh import Hop, SSHOptions, SSHTransport
-from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed._faults import Sessions
+from transport_testbed._outside import LocalProbe
 from transport_testbed.stack import Endpoint, Stack, StackSpec, providers
 
 TIMES = int(os.environ.get("T", "200"))
@@ -63,7 +64,7 @@ class Soak:
         self.marker = "marker-" + secrets.token_hex(16)
         daemon = f"sshd-{endpoint.server}"
         self.probe = LocalProbe(log=stack.logs[daemon])
-        self._faults = SessionFaults(daemon=stack.pids[daemon], user=endpoint.user)
+        self._faults = Sessions(daemon=stack.pids[daemon], user=endpoint.user)
         via = (Hop(**hop_of(endpoint.via)),) if endpoint.via else ()
         self.transport = SSHTransport(
             SSHOptions(**hop_of(endpoint), via=via, logins_per_minute=100_000)

@@ -22,7 +22,6 @@ from transport_core.authoring import (
     Landing,
     check_member,
     entered,
-    finish,
     off_loop,
     require_kind,
 )
