@@ -24,6 +24,7 @@ from transport_core import (
     Warned,
 )
 from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport, _algorithms, _dial
+from transport_ssh._client import Client
 
 pytestmark = pytest.mark.asyncio
 
@@ -324,8 +325,8 @@ def offered(pins: str) -> dict[str, Iterable[bytes]]:
         host="h", user="u", auth=PrivateKey(data=b""), known_hosts=KnownHosts(text=pins)
     )
     found, _ = _dial._read_pins(hop)
-    client = _dial._Client(hop, found, lambda _: None)
-    options = _dial._connection_options(hop, client, USER)
+    client = Client(hop, found, None, lambda _: None)
+    options = _dial._connection_options(hop, client)
     names = ("kex_algs", "encryption_algs", "mac_algs", "signature_algs")
     lists = {name: getattr(options, name) for name in names}
     return {**lists, "host": [each.encode() for each in options.server_host_key_algs]}

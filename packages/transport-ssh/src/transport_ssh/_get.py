@@ -26,7 +26,7 @@ from transport_core.authoring import (
     require_kind,
 )
 
-from ._blocks import SINGLE_REQUESTS, block_size, read_blocks
+from ._blocks import block_size, opened, read_blocks
 from ._file_errors import raise_explained
 from ._transfer import Tally, Transfer
 
@@ -148,8 +148,7 @@ class _Get:
     async def _file(self, entry: Entry) -> None:
         mode = entry.mode if self._transfer.mode is None else self._transfer.mode
         remote = self._remote(entry.path)
-        reading = self._client.open(remote, FXF_READ, encoding=None, block_size=SINGLE_REQUESTS)
-        async with reading as source:
+        async with opened(self._client, remote, FXF_READ) as source:
             new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
             async with entered(new_file) as file:
                 await self._copy(source, file, entry.size)

@@ -24,7 +24,7 @@ from transport_core.authoring import (
     temp_name,
 )
 
-from ._blocks import SINGLE_REQUESTS, block_size, write_blocks
+from ._blocks import block_size, opened, write_blocks
 from ._file_errors import raise_explained
 from ._transfer import Tally, Transfer
 
@@ -163,9 +163,7 @@ class _Put:
         async with entered(_Reading(local)) as source:
             # Readable to nobody else until it has its mode (FILE-3).
             private = asyncssh.SFTPAttrs(permissions=0o600)
-            async with self._client.open(
-                temp, flags, private, encoding=None, block_size=SINGLE_REQUESTS
-            ) as file:
+            async with opened(self._client, temp, flags, private) as file:
                 content = _content(source, entry.size)
                 async with contextlib.aclosing(content):
                     await write_blocks(file, block_size(self._client), content, self.tally.moved)
