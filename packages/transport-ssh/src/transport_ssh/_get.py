@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import BinaryIO, cast
 
 import asyncssh
@@ -22,7 +22,6 @@ from transport_core.authoring import (
     Landing,
     check_member,
     entered,
-    finish,
     off_loop,
     require_kind,
 )
@@ -46,19 +45,24 @@ async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult
         await raise_explained(client, error, transfer.remote)
     is_tree = root.kind is EntryKind.DIRECTORY
     require_kind(transfer.kind, is_tree=is_tree)
-    landing = await off_loop(
-        lambda: Landing(transfer.local, overwrite=transfer.overwrite, parents=transfer.parents)
-    )
-    try:
+    async with entered(_landing(transfer)) as landing:
         getting = _Get(client, transfer, landing, tally)
         await getting.member(root)
         async with contextlib.aclosing(getting.below(root)) as entries:
             async for entry in entries:
                 await getting.member(entry)
         await off_loop(landing.finish)
-    finally:
-        await finish(off_loop(landing.close))
     return tally.result()
+
+
+@contextlib.contextmanager
+def _landing(transfer: Transfer) -> Generator[Landing, None, None]:
+    # It holds a descriptor from its making on, and a call may be cancelled just then.
+    landing = Landing(transfer.local, overwrite=transfer.overwrite, parents=transfer.parents)
+    try:
+        yield landing
+    finally:
+        landing.close()
 
 
 def _entry(path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs, target: bytes = b"") -> Entry:
