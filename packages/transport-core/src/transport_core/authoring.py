@@ -22,6 +22,7 @@ from ._redact import escape, short_argv
 from ._shield import entered, finish, off_loop
 from ._source import Entry, EntryKind, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
+from ._streams import StreamedOutput, StreamedOutputs
 
 __all__ = [
     "GROUP",
@@ -34,6 +35,8 @@ __all__ = [
     "EntryKind",
     "Landing",
     "PathArg",
+    "StreamedOutput",
+    "StreamedOutputs",
     "Word",
     "check_limit",
     "check_link",
