@@ -45,6 +45,11 @@ class StreamedOutput:
         return self._is_full and not self._is_let_go
 
     @property
+    def has_come(self) -> bool:
+        """Whether something is there to be read."""
+        return bool(self._held)
+
+    @property
     def _is_full(self) -> bool:
         return len(self._held) >= ROOM and not self._ended
 
@@ -59,6 +64,8 @@ class StreamedOutput:
         if not self._ended and not self._cut:
             self._held += data
             self._wake()
+            if self._is_full:
+                self._owner.changed()
         return True
 
     def getvalue(self) -> bytes:

@@ -126,16 +126,16 @@ class LocalProcess:
     async def _leave(self, process: Process) -> bool:
         """Stop it if it runs, and return whether nothing of it lives."""
         self._is_left = True
+        self._ended.set()
         try:
             self._outputs.leave()
             # What it detached before its end belongs to the user; who has a stream does not count.
             process.take_rest()
             if process.stdout.is_closed and process.stderr.is_closed:
-                await _within(_EXIT_SECONDS, self._ended)
+                await asyncio.wait({process.over}, timeout=_EXIT_SECONDS)
             return process.is_complete or await process.stop(self._order.grace)
         finally:
             await process.close()
-            self._ended.set()
 
     def _changed(self) -> None:
         process = self._process
@@ -152,9 +152,3 @@ class LocalProcess:
         if self._process is not None:
             self._process.stdout.hold(hold=self._outputs.out.holds)
             self._process.stderr.hold(hold=self._outputs.err.holds)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

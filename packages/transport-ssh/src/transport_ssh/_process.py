@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections.abc import AsyncGenerator
 
 import asyncssh
 from transport_core.authoring import finish
@@ -25,7 +26,7 @@ _CONFIRM_SECONDS = 3.0
 
 
 async def run(link: Link, command: Command) -> None:
-    """Run a command to its end; however this is left, nothing of it is left running.
+    """Run a command to its end, or until it must be stopped.
 
     ``command`` knows afterwards how far it got, and ``command.stopped`` whether the end of a
     command that had to be stopped was confirmed.
@@ -33,6 +34,17 @@ async def run(link: Link, command: Command) -> None:
     Raises:
         ConnectivityError, UnsupportedOperationError: It could not be started.
         Exception: What the caller's stdin raised.
+    """
+    async with started(link, command):
+        await _finish(command)
+
+
+@contextlib.asynccontextmanager
+async def started(link: Link, command: Command) -> AsyncGenerator[None, None]:
+    """Send a command; however the context is left, nothing of it is left running.
+
+    Raises:
+        ConnectivityError, UnsupportedOperationError: It could not be sent.
     """
     async with link.turn() as turn:
         try:
@@ -42,7 +54,7 @@ async def run(link: Link, command: Command) -> None:
                 sent=lambda: command.channel is not None,
                 cut=command.closed.is_set,
             )
-            await _finish(command)
+            yield
         except BaseException:
             if command.channel is not None and not command.complete:
                 command.stopped = await finish(_stop(command))
@@ -90,7 +102,7 @@ async def _stop(command: Command) -> bool:
     else:
         gone = await _stop_by_group(command, connection, command.pgid)
         # The end of the session is the second witness: a group may be another's by then.
-        gone = gone and await _wait_closed(command, _CLOSE_SECONDS)
+        gone = gone and await wait_closed(command, _CLOSE_SECONDS)
         # No second session was to be had, or nobody answers: one more try, without waiting long.
         gone = gone or await _stop_by_signal(command, ("KILL",))
     if not command.closed.is_set():
@@ -108,19 +120,41 @@ async def _stop_by_group(
     On the command's own connection only: another one may lead to another machine of the name.
     """
     grace = command.request.grace
-    plan = _wire.Plan(_leader.stop_script(pgid, grace), b"", b"")
-    killer = Command(Request(argv=(b"kill",), plan=plan, grace=grace))
+    script = _leader.stop_script(pgid, grace)
+    killer = await _beside(script, connection, grace + _CONFIRM_SECONDS)
+    return killer is not None and killer.raw_stdout().endswith(b"gone\n")
+
+
+async def signal(command: Command, name: str) -> None:
+    """Send a signal to the process group; of no effect once its leader has ended."""
+    channel, connection = command.channel, command.connection
+    if channel is None or connection is None or command.is_told or command.closed.is_set():
+        return
+    if command.pgid is not None:
+        script = _leader.signal_script(command.pgid, name)
+        if await _beside(script, connection, _CONFIRM_SECONDS) is not None:
+            return
+    with contextlib.suppress(OSError, asyncssh.Error):
+        channel.send_signal(name)
+
+
+async def _beside(
+    script: bytes, connection: asyncssh.SSHClientConnection, seconds: float
+) -> Command | None:
+    """Run a script in a second session; return it once it has ended, None if it did not."""
+    request = Request(argv=(b"kill",), plan=_wire.Plan(script, b"", b""), grace=0.0)
+    killer = Command(request)
     try:
         # No turn is taken: all of them may be held by commands that hang.
         async with asyncio.timeout(_OPENING_SECONDS):
             await _open_beside(killer, connection)
-        async with asyncio.timeout(grace + _CONFIRM_SECONDS):
+        async with asyncio.timeout(seconds):
             await _finish(killer)
     except (TimeoutError, asyncssh.Error, OSError):
         if killer.channel is not None:
             killer.channel.abort()
-        return False
-    return killer.raw_stdout().endswith(b"gone\n")
+        return None
+    return killer if killer.is_told else None
 
 
 async def _open_beside(killer: Command, connection: asyncssh.SSHClientConnection) -> None:
@@ -140,12 +174,13 @@ async def _stop_by_signal(command: Command, names: tuple[str, ...]) -> bool:
             with contextlib.suppress(OSError, asyncssh.Error):
                 command.channel.send_signal(name)
         seconds = command.request.grace if name == "TERM" else _CLOSE_SECONDS
-        if await _wait_closed(command, seconds):
-            return command.status is not None or command.signal is not None
+        if await wait_closed(command, seconds):
+            return command.is_told
     return False
 
 
-async def _wait_closed(command: Command, seconds: float) -> bool:
+async def wait_closed(command: Command, seconds: float) -> bool:
+    """Wait for the end of a session; return whether it came."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await command.closed.wait()

@@ -39,22 +39,43 @@ def outcome(command: Command, name: str) -> CommandResult:
     return command.result()
 
 
+def ending(command: Command, name: str) -> CommandResult:
+    """Return how a command ended that seemed to have started.
+
+    Raises:
+        CommandError: It could not be started after all.
+    """
+    failure = _not_started(command, name) if may_not_have_started(command) else None
+    if failure is not None:
+        raise failure
+    return command.result()
+
+
+def may_not_have_started(command: Command) -> bool:
+    """Return whether a shell ends so that could not start it; what came last tells."""
+    return command.status in (126, 127)
+
+
+def start_error(command: Command, name: str) -> TransportError | None:
+    """Return why a command of which the session has ended was not started; None if it was."""
+    return _failure(command, name) if command.closed.is_set() else None
+
+
 def _failure(command: Command, name: str) -> TransportError | None:
     if command.exceeded:
         return _limit_error(command, name)
-    ended = command.status is not None or command.signal is not None
-    if not ended or not command.complete:
+    if not command.complete:
         # The status says that it ran to its end; only its output is not complete.
-        delivery = Delivery.FINISHED if ended else Delivery.UNKNOWN
+        delivery = Delivery.FINISHED if command.is_told else Delivery.UNKNOWN
         return lost_error(command.broken, delivery, name)
     if command.begin.value is not None:
-        return _not_started(command, name) if command.status in (126, 127) else None
+        return _not_started(command, name) if may_not_have_started(command) else None
     return _not_started(command, name) or _login_error(command, name)
 
 
 def _not_started(command: Command, name: str) -> CommandError | None:
     plan = command.request.plan
-    why = _wire.read_failure(plan.token, command.err.getvalue(), command.status)
+    why = _wire.read_failure(plan.token, command.tail, command.status)
     if why is None:
         return None
     kind, text = _NOT_STARTED[why.reason]
@@ -64,7 +85,7 @@ def _not_started(command: Command, name: str) -> CommandError | None:
 
 
 def _login_error(command: Command, name: str) -> ConnectivityError:
-    said = escape(command.rc_output().strip() or command.err.getvalue().strip())
+    said = escape(command.rc_output().strip() or command.tail.strip())
     return ConnectivityError(
         f"the login ended with {command.result().ending().split()[-1]}"
         " without a sign that the command began" + (f"; it said: {said}" if said else ""),
@@ -99,7 +120,7 @@ def timeout_error(command: Command, name: str) -> CommandTimeoutError:
         delivery=Delivery.NOT_SENT if never else Delivery.UNKNOWN,
         transport=name,
     )
-    error.stopped = never or bool(command.stopped)
+    error.stopped = never or bool(command.stopped) or command.complete
     return error
 
 

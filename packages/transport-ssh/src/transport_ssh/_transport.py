@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -14,6 +15,7 @@ from transport_core import (
     CommandResult,
     EventSink,
     Progress,
+    RemoteProcess,
     SourceKind,
     Stdin,
     Symlinks,
@@ -59,6 +61,7 @@ _CAPABILITIES = frozenset(
         Capability.MODES,
         Capability.CONNECTION,
         Capability.EVENTS,
+        Capability.STREAMING,
     }
 )
 
@@ -176,6 +179,27 @@ class SSHTransport:
                 result = await engine.run(words, plan, stdin, deadline, output_limit)
                 told.ended(result)
         return self._checked(result) if check else result
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        argv: Sequence[Word],
+        *,
+        env: Mapping[str, str | bytes] | None = None,
+        cwd: PathArg | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[RemoteProcess, None]:
+        """Start a program as long as a context lasts; see ``StreamingTransport.stream``."""
+        words = encode_argv(argv)
+        values = encode_env(env)
+        where = None if cwd is None else encode_path(cwd, "cwd")
+        deadline = Deadline(timeout)
+        about = CommandTold(self.name, short_argv(words), self._sink)
+        with self._calls.track(), about as told:
+            plan = _wire.plan(words, values, where, look_up=True)
+            async with self._open_engine().stream(words, plan, deadline) as process:
+                yield process
+            told.ended(process.result())
 
     def _checked(self, result: CommandResult) -> CommandResult:
         try:

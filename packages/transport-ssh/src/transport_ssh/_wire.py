@@ -15,6 +15,7 @@ Markers hold a random token: ``:e`` begins stderr, ``:b PID`` begins stdout (nex
 ``:c`` the working directory is missing, ``:x N`` exec failed. What stands before them is noise
 of the login's rc files (RUN-3). On Linux ``:b`` also says which boot of which machine the PID is
 of, and when its process began: by these a process is known again after the connection broke.
+With ``look_up`` it ends in ``+`` if the program was found: exec itself cannot say that it worked.
 """
 
 from __future__ import annotations
@@ -63,18 +64,22 @@ def plan(
     cwd: bytes | None = None,
     *,
     token: bytes | None = None,
+    look_up: bool = False,
 ) -> Plan:
-    """Return how to send a command whose words have been checked."""
+    """Return how to send a command whose words have been checked.
+
+    With ``look_up`` its begin marker tells whether the program was found (``read_found``).
+    """
     if cwd is not None and cwd.startswith(b"-"):
         cwd = b"./" + cwd  # "cd -- -" would go back to the last directory
     mark = token or b"@" + secrets.token_hex(16).encode()
     if not env:
-        command = _plain(mark, argv, cwd)
+        command = _plain(mark, argv, cwd, look_up=look_up)
         if command is None:
-            command = _octal(mark, argv, cwd)
+            command = _octal(mark, argv, cwd, look_up=look_up)
         if len(command) <= _COMMAND_LIMIT:
             return Plan(command, b"", mark)
-    script = _script(mark, argv, env or {}, cwd)
+    script = _script(mark, argv, env or {}, cwd, look_up=look_up)
     return Plan(_by_stdin(mark), _one_line(mark, script), mark)
 
 
@@ -97,16 +102,26 @@ def _enter(mark: bytes, where: bytes) -> bytes:
     return b"CDPATH= cd -- " + where + b"||" + missing + b";"
 
 
-def _exec(mark: bytes, words: bytes) -> bytes:
+def _look(program: bytes) -> bytes:
+    """Return the word that becomes ``+`` if a program is there: the shell's own say is not enough.
+
+    Of a builtin it gives the bare name, and dash gives any path, a directory too.
+    """
+    found = b"_p=$(command -v -- " + program + b' 2>/dev/null);[ -f "$_p" ]&&[ -x "$_p" ]'
+    return b' "$(' + found + b'&&echo +)"'
+
+
+def _exec(mark: bytes, words: bytes, look: bytes) -> bytes:
     # The names are the token, so that they are no variable of the caller's env.
     boot, stat = (b"_" + mark.removeprefix(b"@") + end for end in (b"b", b"s"))
-    look = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
+    read = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
     who = b' "$$" "$' + boot + b'" "${' + stat + b'##*)}"'
     # Quoted, since an exported IFS may hold digits.
-    return look + b" 2>/dev/null;echo " + mark + b":b" + who + b"&&exec " + words + b";exit $?"
+    begun = b" 2>/dev/null;echo " + mark + b":b" + who + look
+    return read + begun + b"&&exec " + words + b";exit $?"
 
 
-def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | None:
+def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes | None:
     words = list(argv) if cwd is None else [cwd, *argv]
     if not all(_PLAIN.match(word) and not _UNPLAIN.search(word) for word in words):
         return None
@@ -114,13 +129,18 @@ def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | Non
     if cwd is not None:
         body += _enter(mark, b'"${1}"') + b"shift;"
     dashes = b"-- " if argv[0].startswith(b"-") else b""
-    body += _exec(mark, dashes + b'"$@"')
+    body += _exec(mark, dashes + b'"$@"', _look(b'"${1}"') if look_up else b"")
     quoted = b" ".join(b"'" + word + b"'" for word in words)
     return b"exec /bin/sh -c '" + body + b"' sh " + quoted
 
 
 def _script(
-    mark: bytes, argv: Sequence[bytes], env: Mapping[str, bytes], cwd: bytes | None
+    mark: bytes,
+    argv: Sequence[bytes],
+    env: Mapping[str, bytes],
+    cwd: bytes | None,
+    *,
+    look_up: bool,
 ) -> bytes:
     """Return the whole as text for /bin/sh."""
     own = {name: value for name, value in env.items() if _SHELL_OWN.match(name)}
@@ -138,15 +158,16 @@ def _script(
         body += b"command -v " + dashes + _quote(argv[0]) + b" >/dev/null 2>&1||exit 127;"
         assigned = [name.encode() + b"=" + value for name, value in own.items()]
         words, dashes = [b"env", *assigned, *argv], b""
-    return body + _exec(mark, dashes + b" ".join(_quote(word) for word in words))
+    look = _look(_quote(argv[0])) if look_up else b""
+    return body + _exec(mark, dashes + b" ".join(_quote(word) for word in words), look)
 
 
 def _quote(word: bytes) -> bytes:
     return b"'" + word.replace(b"'", b"'\\''") + b"'"
 
 
-def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes:
-    script = _script(mark, argv, {}, cwd)
+def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes:
+    script = _script(mark, argv, {}, cwd, look_up=look_up)
     text = b"".join(bytes((c,)) if c in _OCTAL_SAFE else b"\\%03o" % c for c in script)
     return b"exec /bin/sh -c '" + _begin(mark) + b'eval "$(printf "' + text + b'")"\''
 
@@ -210,6 +231,11 @@ class Unmarker:
     def rest(self) -> bytes:
         """Return what came if no marker did, for an error's text."""
         return (self.noise + self._held)[-4096:]
+
+
+def read_found(told: bytes | None) -> bool:
+    """Return whether a begin marker tells that the program was found (``look_up``)."""
+    return (told or b"").endswith(b" +")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ from transport_testbed.conformance.run_errors import RunErrorsTests
 from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
 from transport_testbed.conformance.slurm import SlurmTests
+from transport_testbed.conformance.streaming import StreamingTests
+from transport_testbed.conformance.streaming_stop import StreamingStopTests
 
 
 class TransportConformance(
@@ -36,6 +38,8 @@ class TransportConformance(
     RunStreamsTests,
     RunStopTests,
     RunErrorsTests,
+    StreamingTests,
+    StreamingStopTests,
     FilesTests,
     FilesNamesTests,
     FilesSizesTests,
