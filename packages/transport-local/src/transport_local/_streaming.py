@@ -29,6 +29,7 @@ class LocalProcess:
         self._outputs = StreamedOutputs(order.name, self._flow)
         self._ended = asyncio.Event()
         self._is_left = False
+        self._is_gone = False
 
     # -- for the caller
 
@@ -105,37 +106,42 @@ class LocalProcess:
         self._process = await start(order, subprocess.PIPE, outputs)
         self._process.on_change = self._changed
         self._changed()
-        stopped = True
         clock = asyncio.timeout(order.deadline.remaining)
         try:
             async with clock:
                 try:
                     yield
                 finally:
-                    stopped = await finish(self._leave(self._process))
+                    await finish(self.stop())
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            raise timeout_error(result_of(self._process, order), order, stopped=stopped) from error
+            result = result_of(self._process, order)
+            raise timeout_error(result, order, stopped=self._is_gone) from error
 
     def result(self) -> CommandResult | None:
         """Return how it ended; None if it was not started, or that is not known."""
         process = self._process
         return result_of(process, self._order) if process and process.ending else None
 
-    async def _leave(self, process: Process) -> bool:
-        """Stop it if it runs, and return whether nothing of it lives."""
+    async def stop(self) -> None:
+        """Stop it if it runs; what the caller does with it afterwards fails."""
+        if self._process is None or self._is_left:
+            return
         self._is_left = True
         self._ended.set()
         try:
             self._outputs.leave()
-            # What it detached before its end belongs to the user; who has a stream does not count.
-            process.take_rest()
-            if process.stdout.is_closed and process.stderr.is_closed:
-                await asyncio.wait({process.over}, timeout=_EXIT_SECONDS)
-            return process.is_complete or await process.stop(self._order.grace)
+            self._is_gone = await self._end(self._process)
         finally:
-            await process.close()
+            await self._process.close()
+
+    async def _end(self, process: Process) -> bool:
+        # What it detached before its end belongs to the user: the group is not to be stopped.
+        process.take_rest()
+        if process.stdout.is_closed and process.stderr.is_closed:
+            await asyncio.wait({process.over}, timeout=_EXIT_SECONDS)
+        return process.is_complete or await process.stop(self._order.grace)
 
     def _changed(self) -> None:
         process = self._process

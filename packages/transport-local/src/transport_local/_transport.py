@@ -138,10 +138,10 @@ class LocalTransport:
 
     async def aclose(self) -> None:
         """Stop the calls in flight; twice is silent, bounded by ``kill_grace`` plus 5 seconds."""
-        await finish(self._close(self._copiers))
+        await finish(self._close(self._copiers, asyncio.current_task()))
 
-    async def _close(self, copiers: Copiers | None) -> None:
-        await self._calls.close(self._grace + _CLOSE_SECONDS)
+    async def _close(self, copiers: Copiers | None, closer: asyncio.Task[object] | None) -> None:
+        await self._calls.close(self._grace + _CLOSE_SECONDS, closer=closer)
         if copiers is not None:
             copiers.close()
 
@@ -186,7 +186,7 @@ class LocalTransport:
         order = self._order(argv, env, cwd, timeout)
         process = LocalProcess(order)
         about = CommandTold(self._name, short_argv(order.argv), self._sink)
-        with self._calls.track(), about as told:
+        with self._calls.track(process.stop), about as told:
             async with process.running():
                 yield process
             told.ended(process.result())

@@ -57,10 +57,10 @@ async def started(link: Link, command: Command) -> AsyncGenerator[None, None]:
             yield
         except BaseException:
             if command.channel is not None and not command.complete:
-                command.stopped = await finish(_stop(command))
+                command.stopped = await finish(stop(command))
             raise
         if not command.closed.is_set():
-            command.stopped = await finish(_stop(command))
+            command.stopped = await finish(stop(command))
 
 
 async def _open(command: Command, connection: asyncssh.SSHClientConnection) -> None:
@@ -92,7 +92,7 @@ async def _finish(command: Command) -> None:
             await finish(feeding)
 
 
-async def _stop(command: Command) -> bool:
+async def stop(command: Command) -> bool:
     """End the process group, and return whether it is known to be gone (RUN-11)."""
     channel, connection = command.channel, command.connection
     if channel is None or connection is None or connection.is_closed():

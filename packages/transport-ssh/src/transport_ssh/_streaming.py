@@ -122,6 +122,12 @@ class SSHProcess:
             finally:
                 await finish(self._leave())
 
+    async def stop(self) -> None:
+        """Stop it if it runs; what the caller does with it afterwards fails."""
+        await self._leave()
+        if not self.command.closed.is_set():
+            self.command.stopped = await _process.stop(self.command)
+
     def result(self) -> CommandResult | None:
         """Return how it ended; None if that is not known."""
         return self.command.result() if self.command.is_told else None
@@ -146,6 +152,8 @@ class SSHProcess:
 
     async def _leave(self) -> None:
         """Let go of what was not read, and of the session if the command has ended."""
+        if self._is_left:
+            return
         self._is_left = True
         self._news.set()
         self._outputs.leave()

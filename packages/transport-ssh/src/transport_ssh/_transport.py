@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -140,10 +141,10 @@ class SSHTransport:
     async def aclose(self) -> None:
         """Stop the calls in flight and close the connection; twice is silent, bounded in time."""
         engine, self._engine = self._engine, None
-        await finish(self._close(engine))
+        await finish(self._close(engine, asyncio.current_task()))
 
-    async def _close(self, engine: Engine | None) -> None:
-        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS)
+    async def _close(self, engine: Engine | None, closer: asyncio.Task[object] | None) -> None:
+        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS, closer=closer)
         if engine is not None:
             await engine.close()
 
@@ -198,7 +199,8 @@ class SSHTransport:
         with self._calls.track(), about as told:
             plan = _wire.plan(words, values, where, look_up=True)
             async with self._open_engine().stream(words, plan, deadline) as process:
-                yield process
+                with self._calls.track(process.stop):
+                    yield process
             told.ended(process.result())
 
     def _checked(self, result: CommandResult) -> CommandResult:

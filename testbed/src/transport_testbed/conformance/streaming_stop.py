@@ -227,6 +227,13 @@ class StreamingStopTests:
             await reached.wait()
         await failure(TransportClosedError, call)
         assert not case.probe.processes(case.marker), "processes that outlive the closing"
+        async with transport, transport.stream(sh(TREE, case.marker)) as process:
+            await until(process.stdout, b"up\n")
+            started = time.monotonic()
+            await transport.aclose()
+            assert time.monotonic() - started < SECONDS_TO_STOP / 2
+            assert not case.probe.processes(case.marker), "processes that outlive a closing within"
+            await failure(TransportClosedError, process.wait())
 
 
 async def _enter(transport: StreamingTransport, case: Case) -> None:
