@@ -28,7 +28,14 @@ from transport_testbed.conformance.samples import (
     failures,
     sh,
 )
-from transport_testbed.conformance.streaming import STREAMS, drained, streaming, until
+from transport_testbed.conformance.streaming import (
+    STREAMS,
+    drained,
+    ended,
+    soon,
+    streaming,
+    until,
+)
 
 STOPS = (Capability.STREAMING, Capability.STOP)
 TREE = "sleep 1000 & sleep 1000 & sh -c 'sleep 1000 & wait' & echo up; wait"
@@ -55,7 +62,7 @@ class StreamingStopTests:
             assert await until(process.stdout, b"out") == b"out"
             assert not waiting.done(), "it has ended before its end"
             await process.write(b"go\n")
-            first, again = await waiting, await process.wait()
+            first, again = await soon(waiting), await ended(process)
         assert (first.exit_status, first.exit_signal) == (42, None)
         assert (first.stdout, first.stderr) == (b"", b"")
         assert (again.exit_status, again.exit_signal) == (42, None)
@@ -67,14 +74,14 @@ class StreamingStopTests:
         """A signal is named, whoever sent it."""
         seen = []
         async with streaming(case).stream(sh("kill -s USR1 $$; sleep 5")) as process:
-            seen.append(await process.wait())
+            seen.append(await ended(process))
         async with streaming(case).stream(["sleep", "1000"]) as process:
             await process.terminate()
-            seen.append(await process.wait())
+            seen.append(await ended(process))
         async with streaming(case).stream(sh("trap '' TERM; echo up; sleep 1000")) as process:
             await until(process.stdout, b"up\n")
             await process.kill()
-            seen.append(await process.wait())
+            seen.append(await ended(process))
             await process.kill()
             await process.terminate()
         assert [(end.exit_status, end.exit_signal) for end in seen] == [
@@ -89,15 +96,15 @@ class StreamingStopTests:
         script = sh(
             "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done", case.marker
         )
-        async with streaming(case).stream(script, timeout=20.0) as process:
+        async with streaming(case).stream(script) as process:
             out = process.stdout
             await until(out, b"up\n")
             await process.terminate()
             assert await drained(out) == b"bye\n"
-            assert (await process.wait()).exit_status == 5
-        async with tree(case, timeout=20.0) as process:
+            assert (await ended(process)).exit_status == 5
+        async with tree(case) as process:
             await process.kill()
-            assert not (await process.wait()).ok
+            assert not (await ended(process)).ok
             await case.eventually(lambda: not case.probe.processes(case.marker))
 
     @clause("STRM-07", needs=STOPS)
@@ -181,7 +188,7 @@ class StreamingStopTests:
 
         async def idles() -> None:
             async with tree(case, timeout=1.0):
-                await asyncio.Event().wait()
+                await soon(asyncio.Event().wait())
 
         for call in (reads(), idles()):
             started = time.monotonic()
