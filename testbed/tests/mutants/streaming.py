@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,83 +23,7 @@ from transport_core.authoring import StreamedOutput
 from transport_local import LocalTransport
 
 from . import _naive
-from .connections import HeldTransport
-
-
-class _Process:
-    """What a transport gives: it does the reading, writing and waiting itself."""
-
-    def __init__(self, transport: Any, inner: Any) -> None:
-        self._transport = transport
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    @property
-    def stdout(self) -> AsyncIterator[bytes]:
-        chunks: AsyncIterator[bytes] = self._transport.read(self._inner, self._inner.stdout)
-        return chunks
-
-    @property
-    def stderr(self) -> AsyncIterator[bytes]:
-        chunks: AsyncIterator[bytes] = self._transport.read(self._inner, self._inner.stderr)
-        return chunks
-
-    async def write(self, data: Any) -> Any:
-        return await self._transport.write(self._inner, data)
-
-    async def close_stdin(self) -> None:
-        await self._transport.close_stdin(self._inner)
-
-    async def wait(self) -> Any:
-        return await self._transport.wait(self._inner)
-
-    async def kill(self) -> None:
-        await self._transport.kill(self._inner)
-
-
-class _Does:
-    """Passes on what is done with a process; nothing is broken here."""
-
-    def begin(self, process: Any) -> None:
-        """Change a process before anybody uses it."""
-
-    async def read(self, process: Any, stream: Any) -> Any:
-        async for chunk in stream:
-            yield chunk
-
-    async def write(self, process: Any, data: Any) -> Any:
-        return await process.write(data)
-
-    async def close_stdin(self, process: Any) -> None:
-        await process.close_stdin()
-
-    async def wait(self, process: Any) -> Any:
-        return await process.wait()
-
-    async def kill(self, process: Any) -> None:
-        await process.kill()
-
-
-class _Streams(_Does, LocalTransport):
-    """Streams through itself."""
-
-    @contextlib.asynccontextmanager
-    async def stream(self, argv: Any, **options: Any) -> Any:
-        async with super().stream(argv, **options) as process:
-            self.begin(process)
-            yield _Process(self, process)
-
-
-class _HeldStreams(_Does, HeldTransport):
-    """The same, with a connection."""
-
-    @contextlib.asynccontextmanager
-    async def stream(self, argv: Any, **options: Any) -> Any:
-        async with super().stream(argv, **options) as process:
-            yield _Process(self, process)
-
+from ._streams import HeldStreams, Streams
 
 # -- what is started
 
@@ -137,7 +60,7 @@ class NotFoundIsAnEnd(LocalTransport):
             yield process
 
 
-class Own127IsNoStart(_Streams):
+class Own127IsNoStart(Streams):
     """Takes a program's own 127 for one that was not found."""
 
     async def wait(self, process: Any) -> Any:
@@ -150,7 +73,7 @@ class Own127IsNoStart(_Streams):
 # -- what comes out
 
 
-class BuffersToTheEnd(_Streams):
+class BuffersToTheEnd(Streams):
     """Gives nothing before the command has ended."""
 
     async def read(self, process: Any, stream: Any) -> Any:
@@ -159,7 +82,7 @@ class BuffersToTheEnd(_Streams):
             yield chunk
 
 
-class LosesTheTail(_Streams):
+class LosesTheTail(Streams):
     """What comes last, without an end of line, is not given out."""
 
     async def read(self, process: Any, stream: Any) -> Any:
@@ -168,7 +91,7 @@ class LosesTheTail(_Streams):
             yield whole + line
 
 
-class EndsWithTheCommand(_Streams):
+class EndsWithTheCommand(Streams):
     """What nobody has read when the command ends is gone."""
 
     async def wait(self, process: Any) -> Any:
@@ -177,7 +100,7 @@ class EndsWithTheCommand(_Streams):
         return result
 
 
-class NeverHoldsUp(_Streams):
+class NeverHoldsUp(Streams):
     """Takes whatever comes into memory."""
 
     def begin(self, process: Any) -> None:
@@ -192,7 +115,7 @@ class _Growing(StreamedOutput):
         return len(self._held) >= self.room and not self._ended
 
 
-class TakesMoreEachTime(_Streams):
+class TakesMoreEachTime(Streams):
     """Holds the command up, and takes more than was read each time it goes on."""
 
     def begin(self, process: Any) -> None:
@@ -205,14 +128,14 @@ class TakesMoreEachTime(_Streams):
             yield chunk
 
 
-class WaitsForEveryReader(_Streams):
+class WaitsForEveryReader(Streams):
     """A stream that nobody reads holds the command up for ever."""
 
     def begin(self, process: Any) -> None:
         process._outputs.out.asked = process._outputs.err.asked = True
 
 
-class CutsSilently(_Streams):
+class CutsSilently(Streams):
     """What nobody has read is discarded, and nobody is told."""
 
     async def read(self, process: Any, stream: Any) -> Any:
@@ -224,7 +147,7 @@ class CutsSilently(_Streams):
 # -- what goes in
 
 
-class WritesIntoMemory(_Streams):
+class WritesIntoMemory(Streams):
     """Takes input faster than it is read."""
 
     async def write(self, process: Any, data: Any) -> Any:
@@ -232,7 +155,7 @@ class WritesIntoMemory(_Streams):
         return True if len(data) == 65536 else await process.write(data)
 
 
-class LosesEmptyEnds(_Streams):
+class LosesEmptyEnds(Streams):
     """Takes an empty write for the end of the input."""
 
     async def write(self, process: Any, data: Any) -> Any:
@@ -244,7 +167,7 @@ class LosesEmptyEnds(_Streams):
         return False
 
 
-class IgnoresTheEndOfInput(_Streams):
+class IgnoresTheEndOfInput(Streams):
     """A command never sees the end of its input."""
 
     async def close_stdin(self, process: Any) -> None:
@@ -254,7 +177,7 @@ class IgnoresTheEndOfInput(_Streams):
 # -- how it ends
 
 
-class SignalsAreCodesOfStreams(_Streams):
+class SignalsAreCodesOfStreams(Streams):
     """Death by signal is a code, as a shell has it."""
 
     async def wait(self, process: Any) -> Any:
@@ -265,7 +188,7 @@ class SignalsAreCodesOfStreams(_Streams):
         return found
 
 
-class TellsTheEndOnce(_Streams):
+class TellsTheEndOnce(Streams):
     """A second wait knows nothing."""
 
     _told = False
@@ -278,7 +201,7 @@ class TellsTheEndOnce(_Streams):
         return result
 
 
-class SignalsTheLeaderOnly(_Streams):
+class SignalsTheLeaderOnly(Streams):
     """Signals end one process, and its children live on."""
 
     async def kill(self, process: Any) -> None:
@@ -300,7 +223,7 @@ class LeavesTheProcess(LocalTransport):
             yield process
 
 
-class KillsStreamsAtOnce(_Streams):
+class KillsStreamsAtOnce(Streams):
     """Leaving gives no time to tidy up."""
 
     @contextlib.asynccontextmanager
@@ -343,7 +266,7 @@ class IgnoresStreamTimeouts(LocalTransport):
             yield process
 
 
-class TimesOnlyItsOwnCalls(_Streams):
+class TimesOnlyItsOwnCalls(Streams):
     """The timeout holds for what waits for output, and not for the block."""
 
     _timeout: float | None = None
@@ -365,7 +288,7 @@ class TimesOnlyItsOwnCalls(_Streams):
             raise CommandTimeoutError("late") from None
 
 
-class LossIsTheEnd(_HeldStreams):
+class LossIsTheEnd(HeldStreams):
     """A stream whose connection is lost has ended."""
 
     async def read(self, process: Any, stream: Any) -> Any:
@@ -374,7 +297,7 @@ class LossIsTheEnd(_HeldStreams):
                 yield chunk
 
 
-class LossOfAStreamIsFinished(_HeldStreams):
+class LossOfAStreamIsFinished(HeldStreams):
     """Claims that a lost command has ended."""
 
     async def wait(self, process: Any) -> Any:

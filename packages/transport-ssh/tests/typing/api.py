@@ -1,6 +1,7 @@
-"""Never run, type-checked only: SSHTransport is a Transport."""
+"""Never run, type-checked only: SSHTransport is a Transport that streams."""
 
-from transport_core import Transport
+from transport_core import StreamingTransport, Transport
 from transport_ssh import SSHTransport
 
 _: type[Transport] = SSHTransport
+_streams: type[StreamingTransport] = SSHTransport
