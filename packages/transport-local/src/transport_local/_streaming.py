@@ -48,7 +48,7 @@ class LocalProcess:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         view = memoryview(data).cast("B")
-        for at in range(0, len(view), _CHUNK):
+        for at in range(0, max(1, len(view)), _CHUNK):
             inlet = self._inlet()
             if inlet.is_closed:
                 raise ValueError("standard input was closed")

@@ -56,7 +56,7 @@ class SSHProcess:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         view = memoryview(data).cast("B")
-        for at in range(0, len(view), _CHUNK):
+        for at in range(0, max(1, len(view)), _CHUNK):
             self._check_left()
             if self._is_input_ended:
                 raise ValueError("standard input was closed")
@@ -80,8 +80,8 @@ class SSHProcess:
         with self._outputs.awaited():
             while not (command.is_told or command.closed.is_set() or self._is_left):
                 await self._next()
-            while _run_errors.may_not_have_started(command) and not command.closed.is_set():
-                await self._next()
+            if _run_errors.may_not_have_started(command):
+                await self._settle()
         if self._is_lost:
             raise self._lost()
         if not command.is_told:
@@ -114,8 +114,8 @@ class SSHProcess:
         """
         async with _process.started(link, self.command):
             self.command.send_header()
-            await self._begun()
             try:
+                await self._begun()
                 yield
                 if self._is_lost and not self._is_loss_known:
                     raise self._lost()
@@ -142,13 +142,20 @@ class SSHProcess:
         while command.begin.value is None and not command.closed.is_set():
             await self._next()
         if not _wire.read_found(command.begin.value):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_SETTLE_SECONDS):
-                    while not (command.closed.is_set() or self._outputs.out.has_come):
-                        await self._next()
+            await self._settle()
         failure = _run_errors.start_error(command, self._name)
         if failure is not None:
             raise failure
+
+    async def _settle(self) -> None:
+        """Wait for the end of the session, or a sign that the command was started."""
+        out = self._outputs.out
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                while not (
+                    self.command.closed.is_set() or out.has_come or self._is_held or self._is_left
+                ):
+                    await self._next()
 
     async def _leave(self) -> None:
         """Let go of what was not read, and of the session if the command has ended."""
@@ -203,6 +210,7 @@ class SSHProcess:
         if channel is None or self.command.closed.is_set() or hold == self._is_held:
             return
         self._is_held = hold
+        self._news.set()
         if hold:
             channel.pause_reading()
         else:
