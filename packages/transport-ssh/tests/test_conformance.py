@@ -20,7 +20,7 @@ def hop(endpoint: Any) -> dict[str, Any]:
 class TestSSHConformance(TransportConformance):
     """Direct, through the jump host, and for each login shell."""
 
-    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*")
+    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*", "one-session")
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:

@@ -29,6 +29,7 @@ ENDPOINTS: Mapping[str, str] = {
     "direct": "bash",
     "jump": "jump-bash",
     "defaults": "defaults",
+    "one-session": "one-session",
     **{f"login-{shell}": shell for shell in _SHELLS},
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
     **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
@@ -37,7 +38,12 @@ ENDPOINTS: Mapping[str, str] = {
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
-    name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")
+    "one-session": "sessions",
+    **{
+        name: "shell"
+        for name in ENDPOINTS
+        if name not in ("direct", "jump", "defaults", "one-session")
+    },
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
 

@@ -6,11 +6,13 @@ A clause without a broken transport that it catches has not been shown to be abl
 from __future__ import annotations
 
 from . import (
+    bad_input,
     commands,
     connections,
     failures,
     life,
     names,
+    runs,
     starts,
     stopping,
     streaming,
@@ -76,6 +78,18 @@ TABLE: dict[type, tuple[str, ...]] = {
     starts.SkipsReservedNames: ("RUN-09",),
     starts.AcceptsAnyName: ("RUN-09",),
     starts.ShowsEnvironment: ("RUN-09",),
+    # where it gets long, much or little
+    runs.DropsWordsPastAMebibyte: ("RUN-01",),
+    runs.RunsThroughEnv: ("RUN-01",),
+    runs.SomeSignalsAreCodes: ("RUN-05",),
+    runs.LongWordsEndTheConnection: ("RUN-06",),
+    runs.GivesUpUnreadInput: ("RUN-07",),
+    runs.ReadsPipesInAThread: ("RUN-07",),
+    runs.ReadsFilesWhole: ("RUN-07",),
+    runs.LosesTheHundredthMegabyte: ("RUN-08",),
+    runs.LimitsAfterTheFact: ("RUN-10",),
+    runs.NothingIsNoLimit: ("RUN-10",),
+    runs.CountsTheShellsWords: ("RUN-06", "RUN-10"),
     # bytes, stopping, crowds
     streams.LosesStdinByte: ("RUN-07",),
     streams.TextIsAPath: ("RUN-07",),
@@ -102,6 +116,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     stopping.RefusesCrowds: ("RUN-13",),
     stopping.MixesUpResults: ("RUN-13",),
     stopping.ServesTheLastFirst: ("RUN-13",),
+    stopping.TransfersComeFirst: ("RUN-13",),
     # streams of a command that runs
     streaming.StreamsThroughAShell: ("STRM-01",),
     streaming.StreamsInItsOwnPlace: ("STRM-01",),
@@ -174,6 +189,21 @@ TABLE: dict[type, tuple[str, ...]] = {
     trees.TellsNothing: ("FILE-12",),
     trees.ForgetsTheEnd: ("FILE-12",),
     trees.SwallowsProgressErrors: ("FILE-12",),
+    # what nothing can be done with
+    bad_input.TakesZeroForNoLimit: ("RUN-11",),
+    bad_input.EncodesLate: ("RUN-07",),
+    bad_input.IgnoresUnknownPolicies: ("FILE-08",),
+    bad_input.CallsProgressLate: ("FILE-12",),
+    bad_input.HasAClock: ("RUN-11",),
+    bad_input.TimesOutAsPython: ("RUN-11",),
+    bad_input.RunsBesideALoop: ("RUN-06",),
+    bad_input.TooMuchIsRaw: ("ERR-04",),
+    bad_input.StripsTheSlash: ("FILE-10",),
+    bad_input.StripsTheDots: ("FILE-01",),
+    bad_input.ReplacesPipes: ("FILE-04",),
+    bad_input.WritesWhereALinkLeads: ("FILE-10",),
+    bad_input.ShortensNames: ("FILE-10",),
+    bad_input.EmptiesFirst: ("FILE-02",),
     # what errors are, know and tell
     failures.ConfusesKinds: ("ERR-01",),
     failures.NothingWasSent: ("ERR-02",),
@@ -186,6 +216,8 @@ TABLE: dict[type, tuple[str, ...]] = {
     failures.ShowsOutput: ("ERR-05",),
     failures.LogsEnvironment: ("ERR-05",),
     failures.LogsInput: ("ERR-05",),
+    failures.LogsWords: ("ERR-05",),
+    failures.KeepsTheText: ("ERR-05",),
     # a connection
     connections.LossIsAResult: ("ERR-03",),
     connections.LossIsFinished: ("ERR-03", "CONN-03"),

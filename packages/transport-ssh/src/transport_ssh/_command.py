@@ -21,7 +21,8 @@ from . import _leader, _wire
 Output: TypeAlias = BoundedOutput | StreamedOutput
 """Where a stream goes: kept for a result, or given out as it comes."""
 
-_TAIL = 4096  # bytes of stderr that say why a command was not started
+_TAIL = 1024  # bytes: more than any marker, and enough of what a login says
+_LAST_WORDS = 0.1  # seconds
 
 
 class SecretBytes(bytes):
@@ -32,6 +33,10 @@ class SecretBytes(bytes):
         return f"<{len(self)} bytes>"
 
     __repr__ = __str__
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Say the same: asyncssh decodes what it logs."""
+        return str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +102,20 @@ class Command(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Keep what is the command's own."""
-        if datatype == EXTENDED_DATA_STDERR:
-            data = self._begin_err.feed(data)
-            self.tail = (self.tail + data[-_TAIL:])[-_TAIL:]
-            kept = self.err.feed(data)
+        if datatype != EXTENDED_DATA_STDERR:
+            if not self.out.feed(self.begin.feed(data)):
+                self._end()
         else:
-            kept = self.out.feed(self.begin.feed(data))
-        if not kept:
-            self._end()
+            self._stderr_received(self._begin_err.feed(data))
         self.on_change()
+
+    def _stderr_received(self, data: bytes) -> None:
+        self.tail = (self.tail + data[-_TAIL:])[-_TAIL:]
+        known = self.err.exceeded
+        if not self.err.feed(data) and not known:
+            # It may be the shell's own words of a program that is not there: they count to no
+            # limit, and the marker that says so comes right behind them.
+            asyncio.get_running_loop().call_later(_LAST_WORDS, self._end)
 
     def eof_received(self) -> bool:
         """Both streams ended; keep our side open until the channel closes."""
@@ -202,10 +212,9 @@ class Command(asyncssh.SSHClientSession[bytes]):
 
     async def feed(self) -> None:
         """Send the header and stdin, no faster than they are read; then end of file."""
-        self.send_header()
         try:
-            async for chunk in stdin_chunks(self.request.stdin):
-                if not await self.send(chunk):
+            for source in (self.request.plan.header, self.request.stdin):
+                if not await self.pour(source):
                     return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -217,10 +226,13 @@ class Command(asyncssh.SSHClientSession[bytes]):
         else:
             self.end_input()
 
-    def send_header(self) -> None:
-        """Send what stands before the input."""
-        if self.request.plan.header:
-            self._write(self.request.plan.header)
+    async def pour(self, source: Stdin) -> bool:
+        """Send all of a source, no faster than it is read; return whether anybody may read it."""
+        async with contextlib.aclosing(stdin_chunks(source)) as chunks:
+            async for chunk in chunks:
+                if not await self.send(chunk):
+                    return False
+        return True
 
     async def send(self, data: bytes) -> bool:
         """Send input once there is room for it; return whether anybody may read it."""

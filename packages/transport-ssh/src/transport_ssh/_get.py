@@ -32,8 +32,9 @@ from ._file_errors import raise_explained
 from ._transfer import Tally, Transfer
 
 _CHUNK = 1024 * 1024
-# A server may nest without end; a path of a real file system ends well before (PATH_MAX 4096).
+# A server may nest without end; what it shows from a real file system keeps to PATH_MAX.
 _DEEPEST = 256
+_LONGEST = 4096
 
 
 async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult:
@@ -91,8 +92,10 @@ class _Get:
         """Give the members of a directory, each before what is below it."""
         if entry.kind is not EntryKind.DIRECTORY:
             return
-        if len(entry.path) >= _DEEPEST:
-            raise TransferError(f"the source is nested deeper than {_DEEPEST} directories")
+        if len(entry.path) >= _DEEPEST or len(self._remote(entry.path)) >= _LONGEST:
+            raise TransferError(
+                f"the source is nested deeper than {_DEEPEST} directories or {_LONGEST} bytes"
+            )
         async with contextlib.aclosing(self._members(entry)) as members:
             async for member in members:
                 yield member
@@ -109,11 +112,12 @@ class _Get:
         async with contextlib.aclosing(listing) as names:
             async for found in names:
                 name = cast(bytes, found.filename)
-                if name in (b".", b".."):
-                    continue
-                if check_member(name) in seen:
+                if name in seen:
                     raise UnsafePathError("the remote names one entry twice")
                 seen.add(name)
+                if name in (b".", b".."):
+                    continue
+                check_member(name)
                 yield await self._look((*entry.path, name), found.attrs)
 
     async def _look(self, path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs) -> Entry:

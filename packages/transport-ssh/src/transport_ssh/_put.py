@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import asyncssh
 from asyncssh.constants import FXF_CREAT, FXF_EXCL, FXF_WRITE
-from transport_core import AlreadyExistsError, SizeMismatchError, TransferResult
+from transport_core import AlreadyExistsError, SizeMismatchError, TransferResult, UnsafePathError
 from transport_core.authoring import (
     Entry,
     EntryKind,
@@ -178,8 +178,11 @@ class _Put:
     async def _publish(self, temp: bytes, target: bytes) -> None:
         """Give it its name; with overwrite off, a hard link fails if the name exists."""
         if self._transfer.overwrite:
-            if await self._kind(target) == stat.S_IFDIR:
+            there = await self._kind(target)
+            if there == stat.S_IFDIR:
                 raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination")
+            if there not in (None, stat.S_IFREG, stat.S_IFLNK):
+                raise UnsafePathError("a device, pipe or socket stands at the destination")
             await self._client.posix_rename(temp, target)
             return
         try:

@@ -113,8 +113,8 @@ class SSHProcess:
             ConnectivityError: It could not be sent, or the connection broke and nobody was told.
         """
         async with _process.started(link, self.command):
-            self.command.send_header()
             try:
+                await self.command.pour(self.command.request.plan.header)
                 await self._begun()
                 yield
                 if self._is_lost and not self._is_loss_known:
@@ -177,7 +177,7 @@ class SSHProcess:
     def _lost(self) -> Exception:
         self._is_loss_known = True
         delivery = Delivery.FINISHED if self.command.is_told else Delivery.UNKNOWN
-        return lost_error(self.command.broken, delivery, self._name)
+        return lost_error(self.command.broken, delivery, self._name, self.command.connection)
 
     async def _next(self) -> None:
         self._news.clear()

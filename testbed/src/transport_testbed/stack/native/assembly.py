@@ -51,7 +51,7 @@ class Assembly:
         self.timings = timings
         self.people = shells.accounts(self.site)
         nodes = spec.nodes if spec.slurm else 0
-        direct, noisy, defaults, hop, controller, *ports = free_ports(5 + nodes)
+        direct, noisy, defaults, single, hop, controller, *ports = free_ports(6 + nodes)
         self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports))
         # Opened before anything else and never closed in between: its port cannot be lost.
         self.gate = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -59,6 +59,7 @@ class Assembly:
             _server("direct", direct),
             replace(_server("noisy", noisy), internal_sftp=True),
             replace(_server("defaults", defaults), defaults=True),
+            replace(_server("single", single), extra=("MaxSessions 1",)),
         )
         self.behind: tuple[Server, ...] = self._behind(hop) if spec.jump else ()
         self.inhabitants: list[Inhabitant] = []
@@ -158,11 +159,12 @@ class Assembly:
         )
 
     def _endpoints(self) -> Iterator[Endpoint]:
-        direct, noisy, defaults = self.outside
+        direct, noisy, defaults, single = self.outside
         for account in self.people:
             server, prefix = (noisy, "noisy-") if account.noisy else (direct, "")
             yield self._endpoint(prefix + account.login_shell, server, account)
         yield self._endpoint("defaults", defaults, self.people[0])
+        yield self._endpoint("one-session", single, self.people[0])
         if self.behind:
             yield from self._endpoints_behind(*self.behind)
 
