@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import BinaryIO
 
 import asyncssh
@@ -36,6 +36,7 @@ from ._orphans import Orphans
 from ._process import run
 from ._put import put
 from ._sftp import SharedSFTP
+from ._streaming import SSHProcess
 from ._transfer import CallerError, Transfer
 
 # What a transfer that is stopped may take to close and remove on the server what it had opened.
@@ -102,6 +103,25 @@ class Engine:
             if orphan := command.orphan:
                 self._orphans.add(orphan)
         return _run_errors.outcome(command, self._name)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, argv: tuple[bytes, ...], plan: _wire.Plan, deadline: Deadline
+    ) -> AsyncGenerator[SSHProcess, None]:
+        """Run a command as long as the context lasts."""
+        request = Request(argv=argv, plan=plan, deadline=deadline, grace=self._grace)
+        process = SSHProcess(request, self._name)
+        clock = asyncio.timeout(deadline.remaining)
+        try:
+            async with clock, process.running(self._link):
+                yield process
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise _run_errors.timeout_error(process.command, self._name, self._link.held) from error
+        finally:
+            if orphan := process.command.orphan:
+                self._orphans.add(orphan)
 
     async def put(self, transfer: Transfer) -> TransferResult:
         """Copy there."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -14,6 +16,7 @@ from transport_core import (
     CommandResult,
     EventSink,
     Progress,
+    RemoteProcess,
     SourceKind,
     Stdin,
     Symlinks,
@@ -61,6 +64,7 @@ _CAPABILITIES = frozenset(
         Capability.MODES,
         Capability.CONNECTION,
         Capability.EVENTS,
+        Capability.STREAMING,
     }
 )
 
@@ -141,10 +145,10 @@ class SSHTransport:
     async def aclose(self) -> None:
         """Stop the calls in flight and close the connection; twice is silent, bounded in time."""
         engine, self._engine = self._engine, None
-        await finish(self._close(engine))
+        await finish(self._close(engine, asyncio.current_task()))
 
-    async def _close(self, engine: Engine | None) -> None:
-        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS)
+    async def _close(self, engine: Engine | None, closer: asyncio.Task[object] | None) -> None:
+        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS, closer=closer)
         if engine is not None:
             await engine.close()
 
@@ -180,6 +184,28 @@ class SSHTransport:
                 result = await engine.run(words, plan, stdin, deadline, output_limit)
                 told.ended(result)
         return self._checked(result) if check else result
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        argv: Sequence[Word],
+        *,
+        env: Mapping[str, str | bytes] | None = None,
+        cwd: PathArg | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[RemoteProcess, None]:
+        """Start a program as long as a context lasts; see ``StreamingTransport.stream``."""
+        words = encode_argv(argv)
+        values = encode_env(env)
+        where = None if cwd is None else encode_path(cwd, "cwd")
+        deadline = Deadline(timeout)
+        about = CommandTold(self.name, short_argv(words), self._sink)
+        with self._calls.track(), about as told:
+            plan = _wire.plan(words, values, where, look_up=True)
+            async with self._open_engine().stream(words, plan, deadline) as process:
+                with self._calls.track(process.stop):
+                    yield process
+            told.ended(process.result())
 
     def _checked(self, result: CommandResult) -> CommandResult:
         try:

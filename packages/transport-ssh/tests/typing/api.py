@@ -1,6 +1,6 @@
-"""Never run, type-checked only: SSHTransport is a Transport; callbacks may be async."""
+"""Never run, type-checked only: SSHTransport is a Transport that streams; callbacks may be async."""
 
-from transport_core import Transport
+from transport_core import StreamingTransport, Transport
 from transport_ssh import (
     Agent,
     Hop,
@@ -12,6 +12,7 @@ from transport_ssh import (
 )
 
 _: type[Transport] = SSHTransport
+_streams: type[StreamingTransport] = SSHTransport
 
 
 async def later() -> str:

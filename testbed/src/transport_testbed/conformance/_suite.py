@@ -34,6 +34,8 @@ from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
 from transport_testbed.conformance.sessions import SessionsTests
 from transport_testbed.conformance.slurm import SlurmTests
+from transport_testbed.conformance.streaming import StreamingTests
+from transport_testbed.conformance.streaming_stop import StreamingStopTests
 
 
 class TransportConformance(
@@ -44,6 +46,8 @@ class TransportConformance(
     SessionsTests,
     RunErrorsTests,
     RunLimitsTests,
+    StreamingTests,
+    StreamingStopTests,
     FilesTests,
     FilesNamesTests,
     FilesSizesTests,
