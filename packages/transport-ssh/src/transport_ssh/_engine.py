@@ -29,12 +29,13 @@ from transport_core.authoring import Deadline, off_loop, transfer_error
 from . import _run_errors, _wire
 from ._command import Command, Request
 from ._file_errors import typed
+from ._files import Files
 from ._get import get
 from ._link import Link
 from ._options import SSHOptions
 from ._process import run
 from ._put import put
-from ._sftp import SharedSFTP
+from ._remote import RemoteFiles
 from ._transfer import CallerError, Transfer
 from ._translate import LOST, lost_error
 
@@ -47,7 +48,7 @@ class Engine:
         self._name = name
         self._grace = options.kill_grace
         self._link = Link(options, name, sink)
-        self._sftp = SharedSFTP(self._link)
+        self._files = Files(self._link, options, sink)
 
     async def open(self) -> None:
         """Connect."""
@@ -56,7 +57,7 @@ class Engine:
     async def close(self) -> None:
         """Close the sessions, then the connection."""
         try:
-            await self._sftp.close()
+            await self._files.close()
         finally:
             await self._link.close()
 
@@ -105,13 +106,13 @@ class Engine:
 
     async def _transfer(
         self,
-        work: Callable[[asyncssh.SFTPClient, Transfer], Awaitable[TransferResult]],
+        work: Callable[[RemoteFiles, Transfer], Awaitable[TransferResult]],
         transfer: Transfer,
     ) -> TransferResult:
         clock = asyncio.timeout(transfer.deadline.remaining)
         try:
-            async with clock, self._sftp.client() as client:
-                return await work(client, transfer)
+            async with clock, self._files.remote() as remote:
+                return await work(remote, transfer)
         except CallerError as error:
             raise error.error from error.error.__cause__
         except TransportError as error:
