@@ -29,6 +29,8 @@ ENDPOINTS: Mapping[str, str] = {
     "direct": "bash",
     "jump": "jump-bash",
     "defaults": "defaults",
+    "no-sftp": "no-sftp",
+    "sftp-only": "sftp-only",
     **{f"login-{shell}": shell for shell in _SHELLS},
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
     **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
@@ -37,7 +39,8 @@ ENDPOINTS: Mapping[str, str] = {
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
-    name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")
+    **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
+    "no-sftp": "files",
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
 

@@ -26,6 +26,9 @@ from transport_testbed.stack.native.sshd import Server
 #: The login host's address, on the loopback device of its own network.
 LOGIN_HOST = "127.0.0.66"
 
+#: Whatever is asked for, an SFTP server answers.
+SFTP_ONLY = ("ForceCommand internal-sftp",)
+
 
 @dataclass(slots=True)
 class Timings:
@@ -51,7 +54,7 @@ class Assembly:
         self.timings = timings
         self.people = shells.accounts(self.site)
         nodes = spec.nodes if spec.slurm else 0
-        direct, noisy, defaults, hop, controller, *ports = free_ports(5 + nodes)
+        direct, noisy, defaults, no_sftp, only, hop, controller, *ports = free_ports(7 + nodes)
         self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports))
         # Opened before anything else and never closed in between: its port cannot be lost.
         self.gate = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -59,6 +62,8 @@ class Assembly:
             _server("direct", direct),
             replace(_server("noisy", noisy), internal_sftp=True),
             replace(_server("defaults", defaults), defaults=True),
+            replace(_server("no-sftp", no_sftp), sftp=False),
+            replace(_server("sftp-only", only), internal_sftp=True, extra=SFTP_ONLY),
         )
         self.behind: tuple[Server, ...] = self._behind(hop) if spec.jump else ()
         self.inhabitants: list[Inhabitant] = []
@@ -158,11 +163,12 @@ class Assembly:
         )
 
     def _endpoints(self) -> Iterator[Endpoint]:
-        direct, noisy, defaults = self.outside
+        direct, noisy, *others = self.outside
         for account in self.people:
             server, prefix = (noisy, "noisy-") if account.noisy else (direct, "")
             yield self._endpoint(prefix + account.login_shell, server, account)
-        yield self._endpoint("defaults", defaults, self.people[0])
+        for server in others:
+            yield self._endpoint(server.name, server, self.people[0])
         if self.behind:
             yield from self._endpoints_behind(*self.behind)
 

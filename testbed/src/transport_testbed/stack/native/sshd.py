@@ -32,6 +32,8 @@ class Server:
     #: rc files that print would garble a server that the login shell starts.
     internal_sftp: bool = False
     defaults: bool = False
+    #: Whether there is an SFTP subsystem.
+    sftp: bool = True
     #: Lines of configuration on top.
     extra: tuple[str, ...] = ()
 
@@ -64,7 +66,7 @@ def _config(site: Site, server: Server) -> str:
         # sshd takes the first value of a keyword, so what is special comes first.
         *server.extra,
         "" if server.defaults else BUSY,
-        f"Subsystem sftp {_sftp(site, server)}",
+        f"Subsystem sftp {_sftp(site, server)}" if server.sftp else "",
         f"SetEnv {_session_environment(site)}",
         *_newer(site),
     ]
