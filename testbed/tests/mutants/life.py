@@ -6,9 +6,11 @@ import asyncio
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any, Self
 
 from transport_core import Capability, TransportClosedError, TransportError
+from transport_core.authoring import temp_name
 from transport_local import LocalTransport
 
 from . import _naive
@@ -136,6 +138,24 @@ class LeavesATask(LocalTransport):
     async def run(self, *args: Any, **options: Any) -> Any:
         self._task = asyncio.create_task(asyncio.sleep(30))
         return await super().run(*args, **options)
+
+
+class LeavesAProcess(LocalTransport):
+    """What runs when it is closed is told to end and does not."""
+
+    async def run(self, argv: Any, **options: Any) -> Any:
+        if b"sleep 5" in b" ".join(map(os.fsencode, argv)):
+            _naive.start(argv, None)
+        return await super().run(argv, **options)
+
+
+class LeavesTemporaryFiles(LocalTransport):
+    """Every transfer leaves the name under which it wrote."""
+
+    async def put(self, local: Any, remote: Any, **options: Any) -> Any:
+        found = await super().put(local, remote, **options)
+        Path(os.fsdecode(remote)).with_name(temp_name().decode()).touch()
+        return found
 
 
 class KillsDetached(LocalTransport):

@@ -33,6 +33,7 @@ from ._files import Files
 from ._get import get
 from ._link import Link
 from ._options import SSHOptions
+from ._orphans import Orphans
 from ._process import run
 from ._put import put
 from ._remote import RemoteFiles
@@ -49,6 +50,7 @@ class Engine:
         self._grace = options.kill_grace
         self._link = Link(options, name, sink)
         self._files = Files(self._link, options, sink)
+        self._orphans = Orphans(self._link, options.kill_grace)
 
     async def open(self) -> None:
         """Connect."""
@@ -57,6 +59,7 @@ class Engine:
     async def close(self) -> None:
         """Close the sessions, then the connection."""
         try:
+            await self._orphans.close()
             await self._files.close()
         finally:
             await self._link.close()
@@ -94,6 +97,9 @@ class Engine:
                 raise
             if command.stopped is not None or not command.complete:
                 raise _run_errors.timeout_error(command, self._name) from error
+        finally:
+            if orphan := command.orphan:
+                self._orphans.add(orphan)
         return _run_errors.outcome(command, self._name)
 
     async def put(self, transfer: Transfer) -> TransferResult:

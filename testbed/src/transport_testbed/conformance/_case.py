@@ -6,19 +6,25 @@ Closes what it made. Must not know pytest.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import itertools
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+import stat
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from transport_core import Transport
+from transport_core.authoring import TEMP_PREFIX
 
 from transport_testbed.conformance._target import Probe, Target
 
 T = TypeVar("T")
+
+_GRACE = 1.0
+"""Seconds in which what was told to end has to be gone."""
 
 
 class Case:
@@ -86,6 +92,38 @@ class Case:
                 return value
             assert asyncio.get_running_loop().time() < end, f"not within {seconds} s: {predicate}"
             await asyncio.sleep(0.01)
+
+    async def left(self, *, processes: bool) -> list[str]:
+        """Return in words what is left at the place and here; waits a moment for it to go.
+
+        Args:
+            processes: Whether those that carry the marker count: a transport may not claim to
+                stop any.
+        """
+        end = asyncio.get_running_loop().time() + _GRACE
+        while (found := list(self._left(processes=processes))) and (
+            asyncio.get_running_loop().time() < end
+        ):
+            await asyncio.sleep(0.02)
+        return found
+
+    def _left(self, *, processes: bool) -> Iterator[str]:
+        if processes:
+            yield from (f"process {pid} there" for pid in self.probe.processes(self.marker))
+        for folder, _, names in os.walk(os.fsencode(self._local_dir)):
+            here = [name for name in names if name.startswith(TEMP_PREFIX)]
+            yield from (f"temporary file {os.path.join(folder, name)!r} here" for name in here)
+        yield from self._temporaries(os.fsencode(self.target.workdir))
+
+    def _temporaries(self, folder: bytes) -> Iterator[str]:
+        with contextlib.suppress(OSError):
+            for name in map(os.fsencode, self.probe.listdir(folder)):
+                path = os.path.join(folder, name)
+                if name.startswith(TEMP_PREFIX):
+                    yield f"temporary file {path!r} there"
+                found = self.probe.lstat(path)
+                if found is not None and stat.S_ISDIR(found.st_mode):
+                    yield from self._temporaries(path)
 
     async def open(self) -> None:
         """Open the transport of this test."""

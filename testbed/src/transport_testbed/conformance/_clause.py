@@ -129,8 +129,8 @@ def _signature(test: Callable[..., Any]) -> inspect.Signature:
 
 async def _run(says: Clause, place: Place, test: Callable[[Case], Awaitable[None]]) -> None:
     """Open, test, close; then nothing of it may be left, and the loop was never blocked."""
-    missing = set(says.needs) - place.build(place.target).capabilities if says.needs else ()
-    if missing:
+    claimed = place.build(place.target).capabilities
+    if missing := set(says.needs) - claimed:
         place.not_claimed(", ".join(sorted(each.value for each in missing)))
     case = Case(place.target, place.build, place.local_dir)
     traces = Traces.take()
@@ -146,6 +146,8 @@ async def _run(says: Clause, place: Place, test: Callable[[Case], Awaitable[None
         async with _limit(_SECONDS_TO_CLOSE, "closing"):
             await case.close()
         left = await traces.left()
+        if "cut" not in says.offers:  # nobody can tidy up where nobody gets any more
+            left += await case.left(processes=Capability.STOP in claimed)
     assert not left, "LIFE-05: left behind after closing: " + "; ".join(left)
     assert not watch.blocked, "LIFE-06: " + watch.blocked
 

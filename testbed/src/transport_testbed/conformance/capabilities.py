@@ -42,7 +42,7 @@ class CapabilitiesTests:
             claimed = capability in transport.capabilities
             if there != (list(methods) if claimed else []):
                 wrong.append(f"{capability.value}: claimed {claimed}, methods {there}")
-        assert not wrong
+        assert not wrong, "; ".join(wrong)
 
     @clause("CAP-01")
     async def test_what_is_denied_is_not_done(self, case: Case) -> None:
@@ -70,7 +70,7 @@ class CapabilitiesTests:
             call = case.transport.run(sh("sleep 3 & sleep 3", case.marker), timeout=0.3)
             await asyncio.gather(call, return_exceptions=True)
             done += ["stop"] if not case.probe.processes(case.marker) else []
-        assert not done, "denied, and done all the same"
+        assert not done, f"denied, and done all the same: {', '.join(done)}"
 
 
 def _kept(case: Case, tree: bytes) -> bool:

@@ -136,8 +136,11 @@ class RunStopTests:
 
     @clause("LIFE-05", opened=False)
     async def test_nothing_is_left_after_failures(self, case: Case) -> None:
-        """After errors of every kind, closing leaves no process of ours."""
+        """After successes and errors of every kind, no process and no file of ours is left."""
+        source = case.local("source")
+        source.write_bytes(b"x")
         async with case.make() as transport:
+            await transport.put(source, case.remote("there"))
             calls = [
                 transport.run(["/no/such/program", case.marker]),
                 transport.run(["true", case.marker], cwd="/no/such/place"),
