@@ -12,6 +12,7 @@ from transport_core import (
     Delivery,
     OutputLimitError,
     TransportError,
+    UnsupportedOperationError,
     WorkingDirectoryError,
 )
 from transport_core.authoring import escape, short_argv
@@ -20,6 +21,7 @@ from . import _wire
 from ._command import Command
 from ._translate import lost_error
 
+_SFTP_ONLY = b"This service allows sftp connections only.\n"
 _NOT_STARTED: dict[str, tuple[type[CommandError], str]] = {
     "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered"),
     "not found": (CommandNotFoundError, "{} was not found on the target"),
@@ -49,7 +51,7 @@ def _failure(command: Command, name: str) -> TransportError | None:
         return lost_error(command.broken, delivery, name)
     if command.begin.value is not None:
         return _not_started(command, name) if command.status in (126, 127) else None
-    return _not_started(command, name) or _login_error(command, name)
+    return _not_started(command, name) or _sftp_only(command, name) or _login_error(command, name)
 
 
 def _not_started(command: Command, name: str) -> CommandError | None:
@@ -60,6 +62,21 @@ def _not_started(command: Command, name: str) -> CommandError | None:
     kind, text = _NOT_STARTED[why.reason]
     return kind(
         text.format(short_argv(command.request.argv)), delivery=Delivery.NOT_SENT, transport=name
+    )
+
+
+def _sftp_only(command: Command, name: str) -> UnsupportedOperationError | None:
+    """Return the error of an account that is forced to ``internal-sftp``: sshd says so itself.
+
+    It says nothing else, and starts nothing, no shell and no rc file (session.c of OpenSSH).
+    """
+    if command.status != 1 or command.raw_stdout() != _SFTP_ONLY or command.err.getvalue():
+        return None
+    return UnsupportedOperationError(
+        "the account may move files only, and runs no command",
+        delivery=Delivery.NOT_SENT,
+        transport=name,
+        hint="say commands=False in its options, so that nothing is sent; or use another account",
     )
 
 
