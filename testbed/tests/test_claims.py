@@ -122,4 +122,4 @@ def test_needs_beyond_the_minimum_are_a_condition() -> None:
         @clause("RUN-03", offers="slurm")
         async def test_c(self, case: Case) -> None: ...
 
-    assert [entry.unconditional for entry in catalogue(A).values()] == [True, False, False]
+    assert [entry.unconditional() for entry in catalogue(A).values()] == [True, False, False]

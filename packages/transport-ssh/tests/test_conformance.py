@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from transport_core import Capability
 from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 from transport_testbed.conformance import Target, TransportConformance
 
@@ -18,13 +19,16 @@ def hop(endpoint: Any) -> dict[str, Any]:
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, and for each login shell."""
+    """Direct, through the jump host, for each login shell, without SFTP, and with SFTP alone."""
 
-    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*")
+    targets: ClassVar = (
+        "direct", "jump", "login-*", "jump-*", "noisy-*", "no-sftp", "sftp-only",
+    )  # fmt: skip
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
         """Build from the endpoint that the target stands for, and the hop before it."""
         endpoint = target.facts["endpoint"]
         via = (Hop(**hop(endpoint.via)),) if endpoint.via else ()
-        return SSHTransport(SSHOptions(**hop(endpoint), via=via))
+        commands = Capability.RUN in target.minimum
+        return SSHTransport(SSHOptions(**hop(endpoint), via=via, commands=commands))

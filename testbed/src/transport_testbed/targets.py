@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from transport_core import FILES_MINIMUM, MINIMUM
+
 from transport_testbed._outside import LocalProbe, SessionFaults
 from transport_testbed._shared import NoStackError, SharedStack
 from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
@@ -43,6 +45,9 @@ ASPECTS: Mapping[str, str] = {
     "no-sftp": "files",
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
+
+_FILES_ONLY = frozenset({"sftp-only"})
+"""Places that grant files and nothing else: there a transport need not run commands."""
 
 _WITH_JOBS = frozenset({"direct", "jump"})
 
@@ -173,6 +178,8 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
         facts={"endpoint": endpoint, "shell": endpoint.login_shell},
         probe=LocalProbe(uid=stack.uid, log=stack.logs.get(daemon)),
         faults=SessionFaults(daemon=stack.pids[daemon], user=endpoint.user),
+        minimum=FILES_MINIMUM if name in _FILES_ONLY else MINIMUM,
+        home=endpoint.home,
     )  # fmt: skip
 
 

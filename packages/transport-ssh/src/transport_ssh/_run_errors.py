@@ -70,7 +70,7 @@ def _sftp_only(command: Command, name: str) -> UnsupportedOperationError | None:
 
     It says nothing else, and starts nothing, no shell and no rc file (session.c of OpenSSH).
     """
-    if command.status != 1 or command.raw_stdout() != _SFTP_ONLY or command.err.getvalue():
+    if command.status != 1 or command.rc_output() != _SFTP_ONLY:
         return None
     return UnsupportedOperationError(
         "the account may move files only, and runs no command",

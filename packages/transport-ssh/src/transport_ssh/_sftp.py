@@ -126,7 +126,7 @@ class SharedSFTP:
 
 async def _start(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
     """Open a session and SFTP on it; asyncssh leaves the session open if SFTP does not start."""
-    channels: list[asyncssh.SSHClientChannel[bytes]] = []
+    channels: list[Any] = []
     open_session = connection.open_session
 
     async def opening(*args: Any, **options: Any) -> Any:
