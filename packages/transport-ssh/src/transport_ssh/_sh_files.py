@@ -34,9 +34,10 @@ _SAID = 64 * 1024
 class Step(Command):
     """One script under way; its stdout is taken piece by piece, no faster than it is read."""
 
-    def __init__(self, request: Request) -> None:
-        """Wait for the channel."""
+    def __init__(self, request: Request, announced: int) -> None:
+        """Wait for the channel; ``announced`` is how many bytes of stdin the script was told of."""
         super().__init__(request)
+        self._left = announced + len(request.plan.header)
         self._pieces: deque[bytes] = deque()
         self._held = 0
         self._news = asyncio.Event()
@@ -76,13 +77,19 @@ class Step(Command):
                 await self._news.wait()
 
     async def feed(self) -> None:
-        """Send stdin and its end; given up, the end too: a put then takes its temporary away."""
+        """Send stdin and its end; given up, another end: a put then takes its temporary away."""
         try:
             await super().feed()
         finally:
             if self.channel is not None:
+                # After the proper end, nothing can be written any more.
                 with contextlib.suppress(OSError):
+                    self.channel.write(b"" if self._left > 0 else b"\0")
                     self.channel.write_eof()
+
+    def _write(self, data: bytes) -> bool:
+        self._left -= len(data)
+        return super()._write(data)
 
 
 class ShellFiles:
@@ -148,7 +155,7 @@ class ShellFiles:
         )
         content = _counted(new)
         async with contextlib.aclosing(content):
-            await self._answer(argv, content)
+            await self._answer(argv, content, new.size)
 
     async def put_link(self, target: bytes, points_to: bytes, *, overwrite: bool) -> None:
         """See RemoteFiles."""
@@ -170,20 +177,22 @@ class ShellFiles:
         """See RemoteFiles."""
         await self._answer(_sh_scripts.set_mode(path, mode))
 
-    async def _answer(self, argv: tuple[bytes, ...], stdin: Stdin = None) -> bytes:
+    async def _answer(
+        self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
+    ) -> bytes:
         """Run a script to its end and return its stdout, which is short."""
-        answers = self._answers(argv, stdin)
+        answers = self._answers(argv, stdin, announced)
         async with contextlib.aclosing(answers):
             return b"".join([piece async for piece in answers])
 
     async def _answers(
-        self, argv: tuple[bytes, ...], stdin: Stdin = None
+        self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
     ) -> AsyncGenerator[bytes, None]:
         """Run a script and give its stdout as it comes; left early, it is stopped."""
         request = Request(
             argv=argv, plan=_wire.plan(argv), stdin=stdin, output_limit=_SAID, grace=self._grace
         )
-        step = Step(request)
+        step = Step(request, announced)
         running = asyncio.create_task(run(self._link, step))
         try:
             async with contextlib.aclosing(step.pieces(running)) as pieces:
