@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import stat
@@ -54,6 +55,7 @@ class _Put:
         self._remote = remote
         self._transfer = transfer
         self._made: list[tuple[bytes, int]] = []
+        self._vanished = 0
 
     async def _entries(self) -> AsyncGenerator[Entry, None]:
         source = scan(self._transfer.local, self._transfer.symlinks)
@@ -71,6 +73,7 @@ class _Put:
                     is_tree = root.kind is EntryKind.DIRECTORY
                     require_kind(self._transfer.kind, is_tree=is_tree)
                 self.tally.listed(entry.size)
+        self._vanished = self.tally.entries
         assert root is not None  # noqa: S101 - scan gives the root, or raises
         return root
 
@@ -91,6 +94,7 @@ class _Put:
                     group.create_task(self._work_off(files))
                 async with contextlib.aclosing(self._entries()) as entries:
                     async for entry in entries:
+                        self._vanished -= 1
                         if entry.kind is EntryKind.DIRECTORY:
                             await self._directory(entry)
                         else:
@@ -99,6 +103,8 @@ class _Put:
                     await files.put(None)
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from failures.exceptions[0].__cause__
+        if self._vanished > 0:
+            raise FileNotFoundError(errno.ENOENT, f"{self._vanished} members have vanished")
         # Deepest first: one without write permission must have been filled before.
         for path, mode in reversed(self._made):
             await self._remote.set_mode(path, mode)
