@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from transport_core import ConfigurationError
 from transport_core.authoring import check_options, check_timeout
@@ -18,7 +18,8 @@ from transport_core.authoring import check_options, check_timeout
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
 _LONGEST_NAME = 255
-FILE_WAYS = ("auto", "sftp", "exec")
+FileWay = Literal["auto", "sftp", "exec"]
+_FILE_WAYS = get_args(FileWay)
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -119,7 +120,7 @@ class SSHOptions(Hop):
     """Budget of logins, so that a site does not lock the account."""
     kill_grace: float = 2.0
     """Seconds between TERM and KILL at timeout and cancel."""
-    files: str = "auto"
+    files: FileWay = "auto"
     """How files go: ``"sftp"``, ``"exec"`` (by ``sh`` and the POSIX utilities), or ``"auto"``:
     by SFTP, and by ``sh`` where the server has none."""
     commands: bool = True
@@ -199,8 +200,8 @@ def _check_name(what: str, value: object) -> None:
 
 
 def _check_ways(files: object, commands: object) -> None:
-    if files not in FILE_WAYS:
-        raise ConfigurationError(f"files must be one of {', '.join(FILE_WAYS)}, not {files!r}")
+    if files not in _FILE_WAYS:
+        raise ConfigurationError(f"files must be one of {', '.join(_FILE_WAYS)}, not {files!r}")
     if not isinstance(commands, bool):
         raise ConfigurationError(f"commands must be a bool, not {type(commands).__name__}")
     if files == "exec" and not commands:

@@ -89,9 +89,15 @@ def clause(
     sections = {each.partition("-")[0] for each in ids}
     says = Clause(
         ids=_checked(ids),
-        needs=_with(needs, (_NEEDED[each] for each in _NEEDED if each in sections)),
+        needs=_with(
+            (needs,) if isinstance(needs, Capability) else tuple(needs),
+            (_NEEDED[each] for each in _NEEDED if each in sections),
+        ),
         offers=(offers,) if isinstance(offers, str) else tuple(offers),
-        about=_with(about, ("files",) if "FILE" in sections else ()),
+        about=_with(
+            (about,) if isinstance(about, str) else tuple(about),
+            ("files",) if "FILE" in sections else (),
+        ),
         opened=opened,
         seconds=seconds,
     )
@@ -119,9 +125,8 @@ def clause_of(test: object) -> Clause | None:
     return found if isinstance(found, Clause) else None
 
 
-def _with(given: T | tuple[T, ...], more: Iterable[T]) -> tuple[T, ...]:
-    own = given if isinstance(given, tuple) else (given,)
-    return tuple(dict.fromkeys((*more, *own)))
+def _with(given: tuple[T, ...], more: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*more, *given)))
 
 
 def _checked(ids: tuple[str, ...]) -> tuple[str, ...]:
