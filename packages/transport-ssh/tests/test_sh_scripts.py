@@ -234,6 +234,14 @@ def test_a_file_is_read_and_nothing_else(shell: Shell, place: bytes) -> None:
             shell.run(scripts.read(path))
 
 
+def test_a_name_has_an_end() -> None:
+    """What the other side sends is not kept without a bound."""
+    listing = scripts.Members(b"d")
+    assert list(listing.feed(b"n" * 60_000)) == []
+    with pytest.raises(OSError, match="without end"):
+        list(listing.feed(b"n" * 10_000))
+
+
 @pytest.mark.parametrize(
     ("path", "wanted"),
     [(b"a", b"a"), (b"-a", b"./-a"), (b"-", b"./-"), (b"a//", b"a"), (b"/", b"/"), (b"//", b"/")],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections import deque
 from collections.abc import AsyncGenerator
 
@@ -28,7 +29,6 @@ from ._remote import NewFile
 from ._tree import Found
 
 _HELD = 1024 * 1024
-_SAID = 64 * 1024
 
 
 class Step(Command):
@@ -181,16 +181,25 @@ class ShellFiles:
         self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
     ) -> bytes:
         """Run a script to its end and return its stdout, which is short."""
+        answer = b""
         answers = self._answers(argv, stdin, announced)
         async with contextlib.aclosing(answers):
-            return b"".join([piece async for piece in answers])
+            async for piece in answers:
+                answer += piece
+                if len(answer) > _sh_scripts.LONGEST_ANSWER:
+                    raise OSError(errno.EMSGSIZE, "the other side answers without end")
+        return answer
 
     async def _answers(
         self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
     ) -> AsyncGenerator[bytes, None]:
         """Run a script and give its stdout as it comes; left early, it is stopped."""
         request = Request(
-            argv=argv, plan=_wire.plan(argv), stdin=stdin, output_limit=_SAID, grace=self._grace
+            argv=argv,
+            plan=_wire.plan(argv),
+            stdin=stdin,
+            output_limit=_sh_scripts.LONGEST_ANSWER,
+            grace=self._grace,
         )
         step = Step(request, announced)
         running = asyncio.create_task(run(self._link, step))

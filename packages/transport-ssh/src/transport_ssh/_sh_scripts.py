@@ -42,6 +42,7 @@ exit 90;}
 # Gives the temporary t its name d. A rename or link moves *into* a directory of that name, and
 # into one that a link of that name leads to: -T keeps from it where there is such an option, and
 # elsewhere it is looked for afterwards and taken back, since nobody else has that name.
+# What cleans up ignores signals: TERM goes to the whole group, and would end rm.
 _PUBLISH = rb"""
 g(){ b=${t##*/}
 if [ "$o" ];then
@@ -55,9 +56,11 @@ rm -f "$t"
 fi
 trap - 0
 exit 0;}
+c(){ trap '' 1 2 13 15
+rm -f "$t";}
 umask 077
-trap 'rm -f "$t"' 0
-trap 'exit 143' 1 2 13 15
+trap c 0
+trap 'c;exit 143' 1 2 13 15
 """
 
 _LOOK = rb"""
@@ -180,6 +183,8 @@ _INSTEAD_OF_MISSING = (errno.ENAMETOOLONG, errno.ELOOP)
 _LINE = re.compile(
     rb"([-a-zA-Z?])([-r][-w][-xsS][-r][-w][-xsS][-r][-w][-xtT])\S?\s+\d+\s+\S+\s+\S+\s+(\d+)"
 )
+LONGEST_ANSWER = 64 * 1024
+"""Bytes of a short answer: more than a path of 4096 bytes, twice, and what stands around it."""
 _WORDS_OF_A_MEMBER = 3  # name, line of ls, target
 _KINDS = {b"-": EntryKind.FILE, b"d": EntryKind.DIRECTORY, b"l": EntryKind.LINK}
 
@@ -310,8 +315,14 @@ class Members:
         self._words: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, Found]]:
-        """Give the members that are whole now."""
+        """Give the members that are whole now.
+
+        Raises:
+            OSError: A word is longer than any name or path.
+        """
         *whole, self._held = (self._held + data).split(b"\0")
+        if len(self._held) > LONGEST_ANSWER:
+            raise OSError(errno.EMSGSIZE, "the other side sends a name without end")
         self._words += whole
         while len(self._words) >= _WORDS_OF_A_MEMBER:
             name, line, target = self._words[:_WORDS_OF_A_MEMBER]
