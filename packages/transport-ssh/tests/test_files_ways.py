@@ -202,10 +202,10 @@ async def test_a_put_by_sh_that_ends_early_leaves_no_temporary(
     assert there.read_bytes() == b"old"
 
 
-async def test_memory_does_not_grow_with_the_files_of_a_tree(
+async def test_progress_knows_the_total_of_a_tree_from_the_beginning(
     stack: Stack, place: str, tmp_path: Path
 ) -> None:
-    """A tree is put as it is listed: no more of it is known than what is under way."""
+    """It is counted before anything is sent."""
     for n in range(40):
         (tmp_path / f"d{n}").mkdir()
         for k in range(10):
