@@ -22,7 +22,7 @@ class TestSSHConformance(TransportConformance):
     """Direct, through the jump host, for each login shell, without SFTP, and with SFTP alone."""
 
     targets: ClassVar = (
-        "direct", "jump", "login-*", "jump-*", "noisy-*", "no-sftp", "sftp-only",
+        "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "no-sftp", "sftp-only",
     )  # fmt: skip
     entry_point = "ssh"
 

@@ -135,8 +135,9 @@ class SessionFaults:
 
     def __init__(self, *, daemon: int, user: str) -> None:
         self._daemon = daemon
-        # The title that sshd gives its session processes; sshd-session from 9.8 on.
-        title = rf"^sshd(-session)?: {re.escape(user)}( |@|$)"
+        # The title that sshd gives its session processes, filled up with NUL; sshd-session from
+        # 9.8 on. One that only forwards has no "@notty" behind the name.
+        title = rf"^sshd(-session)?: {re.escape(user)}( |@|\0|$)"
         self._title = re.compile(title.encode())
 
     @contextmanager

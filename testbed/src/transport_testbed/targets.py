@@ -33,6 +33,7 @@ ENDPOINTS: Mapping[str, str] = {
     "defaults": "defaults",
     "no-sftp": "no-sftp",
     "sftp-only": "sftp-only",
+    "one-session": "one-session",
     **{f"login-{shell}": shell for shell in _SHELLS},
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
     **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
@@ -41,6 +42,7 @@ ENDPOINTS: Mapping[str, str] = {
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
+    "one-session": "sessions",
     **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
     "no-sftp": "files",
 }

@@ -6,12 +6,14 @@ A clause without a broken transport that it catches has not been shown to be abl
 from __future__ import annotations
 
 from . import (
+    bad_input,
     commands,
     connections,
     failures,
     life,
     meanwhile,
     names,
+    runs,
     starts,
     stopping,
     streams,
@@ -75,6 +77,18 @@ TABLE: dict[type, tuple[str, ...]] = {
     starts.SkipsReservedNames: ("RUN-09",),
     starts.AcceptsAnyName: ("RUN-09",),
     starts.ShowsEnvironment: ("RUN-09",),
+    # where it gets long, much or little
+    runs.DropsWordsPastAMebibyte: ("RUN-01",),
+    runs.RunsThroughEnv: ("RUN-01",),
+    runs.SomeSignalsAreCodes: ("RUN-05",),
+    runs.LongWordsEndTheConnection: ("RUN-06",),
+    runs.GivesUpUnreadInput: ("RUN-07",),
+    runs.ReadsPipesInAThread: ("RUN-07",),
+    runs.ReadsFilesWhole: ("RUN-07",),
+    runs.LosesTheHundredthMegabyte: ("RUN-08",),
+    runs.LimitsAfterTheFact: ("RUN-10",),
+    runs.NothingIsNoLimit: ("RUN-10",),
+    runs.CountsTheShellsWords: ("RUN-06", "RUN-10"),
     # bytes, stopping, crowds
     streams.LosesStdinByte: ("RUN-07",),
     streams.TextIsAPath: ("RUN-07",),
@@ -101,6 +115,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     stopping.RefusesCrowds: ("RUN-13",),
     stopping.MixesUpResults: ("RUN-13",),
     stopping.ServesTheLastFirst: ("RUN-13",),
+    stopping.TransfersComeFirst: ("RUN-13",),
     # files and trees
     transfers.PutsInside: ("FILE-01",),
     transfers.GetsInside: ("FILE-01",),
@@ -150,6 +165,21 @@ TABLE: dict[type, tuple[str, ...]] = {
     trees.TellsNothing: ("FILE-12",),
     trees.ForgetsTheEnd: ("FILE-12",),
     trees.SwallowsProgressErrors: ("FILE-12",),
+    # what nothing can be done with
+    bad_input.TakesZeroForNoLimit: ("RUN-11",),
+    bad_input.EncodesLate: ("RUN-07",),
+    bad_input.IgnoresUnknownPolicies: ("FILE-08",),
+    bad_input.CallsProgressLate: ("FILE-12",),
+    bad_input.HasAClock: ("RUN-11",),
+    bad_input.TimesOutAsPython: ("RUN-11",),
+    bad_input.RunsBesideALoop: ("RUN-06",),
+    bad_input.TooMuchIsRaw: ("ERR-04",),
+    bad_input.StripsTheSlash: ("FILE-10",),
+    bad_input.StripsTheDots: ("FILE-01",),
+    bad_input.ReplacesPipes: ("FILE-04",),
+    bad_input.WritesWhereALinkLeads: ("FILE-10",),
+    bad_input.ShortensNames: ("FILE-10",),
+    bad_input.EmptiesFirst: ("FILE-02",),
     # what errors are, know and tell
     failures.ConfusesKinds: ("ERR-01",),
     failures.NothingWasSent: ("ERR-02",),
@@ -162,6 +192,8 @@ TABLE: dict[type, tuple[str, ...]] = {
     failures.ShowsOutput: ("ERR-05",),
     failures.LogsEnvironment: ("ERR-05",),
     failures.LogsInput: ("ERR-05",),
+    failures.LogsWords: ("ERR-05",),
+    failures.KeepsTheText: ("ERR-05",),
     # a connection
     connections.LossIsAResult: ("ERR-03",),
     connections.LossIsFinished: ("ERR-03", "CONN-03"),

@@ -332,7 +332,8 @@ def transfer_error(
     if isinstance(error, TransferError):
         return error
     kind = _BY_ERRNO.get(error.errno or 0, TransferError)
-    reason = error.strerror or str(error) or type(error).__name__
+    known = os.strerror(error.errno) if error.errno else str(error)
+    reason = error.strerror or known or type(error).__name__
     found = kind(
         reason,
         local=local,

@@ -54,6 +54,8 @@ class Reconnecting(Event):
 class ConnectionLost(Event):
     """The connection broke."""
 
+    hop: str | None = None
+    """The hop that ended, such as ``"hop 1 of 2: alice@gate:22"``; None if that is not known."""
     reason: str
 
 

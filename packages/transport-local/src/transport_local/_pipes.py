@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable
-from typing import TypeAlias, cast
+from collections.abc import Callable
 
 from transport_core import Stdin
 from transport_core.authoring import BoundedOutput, stdin_chunks
 
-_Chunks: TypeAlias = AsyncGenerator[bytes, None]
 _READ = 64 * 1024  # what a pipe holds
 _REST = 64  # reads at most after the end: what a pipe can still hold, enlarged to 1 MiB, and more
 
@@ -79,7 +77,7 @@ class Feed:
 
     async def _run(self, stdin: Stdin) -> None:
         try:
-            async with contextlib.aclosing(cast(_Chunks, stdin_chunks(stdin))) as chunks:
+            async with contextlib.aclosing(stdin_chunks(stdin)) as chunks:
                 async for chunk in chunks:
                     if not await self._write(chunk):
                         break

@@ -209,8 +209,9 @@ class LocalTransport:
         """Copy a file or tree; see ``transport_core.Transport.put``."""
         here, there = encode_path(local, "local"), encode_path(remote, "remote")
         options = copy_options(
-            mode=mode, overwrite=overwrite, parents=parents, symlinks=symlinks, kind=kind
-        )
+            mode=mode, overwrite=overwrite, parents=parents, symlinks=symlinks, kind=kind,
+            progress=progress,
+        )  # fmt: skip
         deadline = Deadline(timeout)
         with self._calls.track():
             target = os.path.join(self._base, there)
@@ -236,7 +237,7 @@ class LocalTransport:
         there, here = encode_path(remote, "remote"), encode_path(local, "local")
         options = copy_options(
             mode=mode, overwrite=overwrite, parents=parents, symlinks=symlinks, kind=kind,
-            max_bytes=max_bytes, max_files=max_files,
+            progress=progress, max_bytes=max_bytes, max_files=max_files,
         )  # fmt: skip
         deadline = Deadline(timeout)
         with self._calls.track():

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any, cast
 
 import asyncssh
+from transport_core import SizeMismatchError
 
 # Enough to keep a connection busy over 40 ms of round trip, at 2 MiB of memory.
 _AHEAD = 16
@@ -28,16 +29,24 @@ def block_size(client: asyncssh.SFTPClient) -> int:
 async def read_blocks(
     file: asyncssh.SFTPClientFile, block: int, size: int
 ) -> AsyncGenerator[bytes, None]:
-    """Give the first ``size`` bytes in order; fewer if the file ends before."""
+    """Give the first ``size`` bytes in order; fewer if the file ends before.
+
+    Raises:
+        SizeMismatchError: A read gave more than was asked for.
+    """
     ahead: deque[asyncio.Task[bytes]] = deque()
-    asked = 0
+    asked = due = given = 0
     try:
         while asked < size or ahead:
             while asked < size and len(ahead) < _AHEAD:
                 count = min(block, size - asked)
                 ahead.append(asyncio.create_task(_read_exactly(file, asked, count)))
                 asked += count
-            yield await ahead.popleft()
+            data = await ahead.popleft()
+            due, given = min(due + block, size), given + len(data)
+            yield data
+            if given < due:
+                return  # the file ended, however large it was said to be
     finally:
         await _give_up(ahead)
 
@@ -47,6 +56,8 @@ async def _read_exactly(file: asyncssh.SFTPClientFile, offset: int, count: int) 
     parts: list[bytes] = []
     while count and (data := cast(bytes, await file.read(count, offset))):
         parts.append(data)
+        if len(data) > count:
+            raise SizeMismatchError("the server sent more than it was asked for")
         offset += len(data)
         count -= len(data)
     return b"".join(parts)

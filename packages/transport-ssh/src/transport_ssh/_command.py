@@ -16,6 +16,9 @@ from transport_core.authoring import BoundedOutput, Deadline, stdin_chunks
 
 from . import _leader, _wire
 
+_TAIL = 256  # bytes: more than any marker
+_LAST_WORDS = 0.1  # seconds
+
 
 class SecretBytes(bytes):
     """An exec request; asyncssh logs it, and a log must not show its words (ERR-5)."""
@@ -25,6 +28,10 @@ class SecretBytes(bytes):
         return f"<{len(self)} bytes>"
 
     __repr__ = __str__
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Say the same: asyncssh decodes what it logs."""
+        return str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,8 @@ class Command(asyncssh.SSHClientSession[bytes]):
         token = request.plan.token
         self.begin = _wire.Unmarker(token + b":b")
         self._begin_err = _wire.Unmarker(token + b":e")
+        self.tail = b""
+        """The end of stderr, past the limit too: there stands why the program did not start."""
         self.out = BoundedOutput(request.output_limit)
         self.err = BoundedOutput(request.output_limit)
 
@@ -83,12 +92,17 @@ class Command(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Keep what is the command's own."""
-        if datatype == EXTENDED_DATA_STDERR:
-            kept = self.err.feed(self._begin_err.feed(data))
-        else:
-            kept = self.out.feed(self.begin.feed(data))
-        if not kept:
-            self._end()
+        if datatype != EXTENDED_DATA_STDERR:
+            if not self.out.feed(self.begin.feed(data)):
+                self._end()
+            return
+        data = self._begin_err.feed(data)
+        self.tail = (self.tail + data[-_TAIL:])[-_TAIL:]
+        known = self.err.exceeded
+        if not self.err.feed(data) and not known:
+            # It may be the shell's own words of a program that is not there: they count to no
+            # limit, and the marker that says so comes right behind them.
+            asyncio.get_running_loop().call_later(_LAST_WORDS, self._end)
 
     def eof_received(self) -> bool:
         """Both streams ended; keep our side open until the channel closes."""
@@ -180,13 +194,13 @@ class Command(asyncssh.SSHClientSession[bytes]):
         """Send the header and stdin, no faster than they are read; then end of file."""
         channel = self.channel
         assert channel is not None  # noqa: S101 - feed runs after open
-        if self.request.plan.header:
-            self._write(self.request.plan.header)
         try:
-            async for chunk in stdin_chunks(self.request.stdin):
-                await self._writable.wait()
-                if not self._write(chunk):
-                    return
+            for source in (self.request.plan.header, self.request.stdin):
+                async with contextlib.aclosing(stdin_chunks(source)) as chunks:
+                    async for chunk in chunks:
+                        await self._writable.wait()
+                        if not self._write(chunk):
+                            return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from transport_core.authoring import emit
 from . import _hostkeys, _quickack
 from ._keys import load_key
 from ._options import Hop, KnownHosts, SSHOptions
-from ._translate import connect_error
+from ._translate import LOST_HOP, connect_error
 
 # AES-GCM is several times faster than asyncssh's first choice, chacha20, on CPUs with AES
 # instructions; "^" puts them first, and all that asyncssh offers by default stays offered.
@@ -46,6 +47,10 @@ class Dialled:
                     await connection.wait_closed()
         except TimeoutError:
             self.abort()
+
+    def mark_lost(self, hop: str) -> None:
+        """Note which hop ended, for the errors of the calls in flight."""
+        self.target.set_extra_info(**{LOST_HOP: hop})
 
     def abort(self) -> None:
         """Cut all at once."""
@@ -99,9 +104,9 @@ async def dial(
     options: SSHOptions,
     name: str,
     sink: EventSink | None,
-    on_lost: Callable[[Exception | None], None],
+    on_lost: Callable[[str, Exception | None], None],
 ) -> Dialled:
-    """Open the connection through all hops.
+    """Open the connection through all hops; ``on_lost`` hears which hop ended, and why.
 
     Raises:
         ConnectivityError, AuthenticationError, HostKeyError: At the hop that ``hop`` names.
@@ -129,14 +134,14 @@ async def _open_hop(
     *,
     name: str,
     sink: EventSink | None,
-    on_lost: Callable[[Exception | None], None],
+    on_lost: Callable[[str, Exception | None], None],
 ) -> asyncssh.SSHClientConnection:
     pins, malformed = await asyncio.to_thread(_read_pins, hop.known_hosts)
     if malformed:
         lines = ", ".join(map(str, malformed))
         emit(Warned(transport=name, message=f"{where}: known_hosts line {lines} skipped"), sink)
     key = await asyncio.to_thread(load_key, hop.auth)
-    client = _Client(hop, pins, on_lost)
+    client = _Client(hop, pins, functools.partial(on_lost, where))
     try:
         async with asyncio.timeout(hop.connect_timeout):
             connection = await _connect(hop, client, key, below)

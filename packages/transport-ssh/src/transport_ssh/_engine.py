@@ -24,7 +24,7 @@ from transport_core import (
     TransferTimeoutError,
     TransportError,
 )
-from transport_core.authoring import Deadline, off_loop, transfer_error
+from transport_core.authoring import Deadline, off_loop, stoppable, transfer_error
 
 from . import _run_errors, _wire
 from ._command import Command, Request
@@ -38,7 +38,9 @@ from ._process import run
 from ._put import put
 from ._remote import RemoteFiles
 from ._transfer import CallerError, Transfer
-from ._translate import LOST, lost_error
+
+# What a transfer that is stopped may take to close and remove on the server what it had opened.
+_CLEAN_SECONDS = 1.0
 
 
 class Engine:
@@ -96,7 +98,7 @@ class Engine:
             if not clock.expired():
                 raise
             if command.stopped is not None or not command.complete:
-                raise _run_errors.timeout_error(command, self._name) from error
+                raise _run_errors.timeout_error(command, self._name, self._link.held) from error
         finally:
             if orphan := command.orphan:
                 self._orphans.add(orphan)
@@ -118,7 +120,7 @@ class Engine:
         clock = asyncio.timeout(transfer.deadline.remaining)
         try:
             async with clock, self._files.remote() as remote:
-                return await work(remote, transfer)
+                return await stoppable(work(remote, transfer), _CLEAN_SECONDS)
         except CallerError as error:
             raise error.error from error.error.__cause__
         except TransportError as error:
@@ -127,9 +129,9 @@ class Engine:
             if not clock.expired():
                 raise typed(error, transfer, self._name) from error
             raise self._timeout(transfer) from error
-        except LOST as error:
-            raise lost_error(error, Delivery.UNKNOWN, self._name) from error
-        except (asyncssh.Error, OSError) as error:
+        # asyncssh decodes answers where they are awaited: what cannot be decoded is a ValueError
+        # or LookupError there.
+        except (asyncssh.Error, OSError, ValueError, LookupError) as error:
             raise typed(error, transfer, self._name) from error
 
     def _timeout(self, transfer: Transfer) -> TransferTimeoutError:
@@ -139,6 +141,7 @@ class Engine:
             remote=transfer.remote,
             delivery=Delivery.UNKNOWN,
             transport=self._name,
+            hint=self._link.held,
         )
 
 

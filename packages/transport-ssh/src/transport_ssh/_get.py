@@ -52,7 +52,9 @@ async def _existing(remote: RemoteFiles, path: bytes) -> _tree.Found:
     """Return what stands there, through a link."""
     found = await remote.look(path, follow=True)
     if found is None:
-        raise _tree.missing(await remote.look(_tree.parent_of(path), follow=True))
+        # With a slash at its end, a file itself is in the way.
+        above = path.rstrip(b"/") if path.endswith(b"/") else _tree.parent_of(path)
+        raise _tree.missing(await remote.look(above or b"/", follow=True))
     return found
 
 
@@ -74,7 +76,7 @@ class _Get:
         """Give the members of a directory, each before what is below it."""
         if entry.kind is not EntryKind.DIRECTORY:
             return
-        _tree.check_depth(entry.path)
+        _tree.check_depth(entry.path, self._path(entry.path))
         async with contextlib.aclosing(self._members(entry)) as members:
             async for member in members:
                 yield member
@@ -87,7 +89,8 @@ class _Get:
         members = self._remote.members(self._path(entry.path), self._tally.entries_left)
         async with contextlib.aclosing(members) as names:
             async for name, found in names:
-                yield await self._look((*entry.path, listing.check(name)), found)
+                if listing.admits(name):
+                    yield await self._look((*entry.path, name), found)
 
     async def _look(self, path: tuple[bytes, ...], found: _tree.Found) -> Entry:
         """Return a member as the policy for links has it."""

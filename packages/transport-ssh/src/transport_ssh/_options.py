@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, SupportsIndex, cast, get_args
 
 from transport_core import ConfigurationError
-from transport_core.authoring import check_options, check_timeout
+from transport_core.authoring import check_options, check_timeout, encode_path, escape
 
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
 _LONGEST_NAME = 255
 FileWay = Literal["auto", "sftp", "exec"]
 _FILE_WAYS = get_args(FileWay)
-_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,16 @@ class PrivateKey:
         if (self.path is None) == (self.data is None):
             raise ConfigurationError("PrivateKey takes either a path or data")
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Refuse to be pickled with key material in it: a pickle is written somewhere."""
+        if self.data is not None:
+            raise TypeError("a PrivateKey with data holds a secret and is not pickled; give a path")
+        return object.__reduce_ex__(self, protocol)
+
+    def __deepcopy__(self, memo: object) -> PrivateKey:
+        """Give itself: it cannot change."""
+        return self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownHosts:
@@ -61,6 +69,10 @@ class KnownHosts:
         """
         if (self.path is None) == (self.text is None):
             raise ConfigurationError("KnownHosts takes either text or a path")
+        if self.text is not None and not isinstance(self.text, str):
+            raise ConfigurationError("KnownHosts: text must be a str")
+        if self.path is not None:
+            _check_path("KnownHosts: path", self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +103,9 @@ class Hop:
         """
         for what, value in (("host", self.host), ("user", self.user)):
             _check_name(what, value)
+        if self.host_key_alias is not None:
+            _check_name("host_key_alias", self.host_key_alias)
+        _check_host(self.host)
         _check_int("port", self.port)
         if not 1 <= self.port <= _LAST_PORT:
             raise ConfigurationError(f"port must be 1 to 65535, and is {self.port}")
@@ -134,9 +149,7 @@ class SSHOptions(Hop):
             ConfigurationError: A value is impossible; which one is said.
         """
         Hop.__post_init__(self)
-        object.__setattr__(self, "via", tuple(self.via))
-        if not all(isinstance(hop, Hop) for hop in self.via):
-            raise ConfigurationError("via must hold Hop values")
+        object.__setattr__(self, "via", _checked_via(self.via))
         for what in ("max_sessions", "logins_per_minute"):
             _check_int(what, getattr(self, what))
         _check_seconds("kill_grace", self.kill_grace)
@@ -159,9 +172,12 @@ class SSHOptions(Hop):
                 impossible.
         """
         values = _hop_values("ssh", options, cls)
+        via = values.get("via", ())
+        if isinstance(via, str) or not isinstance(via, Sequence):
+            raise ConfigurationError("ssh: via must be a list of hops")
         values["via"] = tuple(
             hop if isinstance(hop, Hop) else Hop(**_hop_values(f"ssh, via[{index}]", hop, Hop))
-            for index, hop in enumerate(values.get("via", ()))
+            for index, hop in enumerate(via)
         )
         return cls(**values)
 
@@ -185,27 +201,49 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
     return values
 
 
+def _checked_via(via: object) -> tuple[Hop, ...]:
+    if isinstance(via, Sequence) and all(isinstance(hop, Hop) for hop in via):
+        return tuple(via)
+    raise ConfigurationError("via must be a sequence of Hop values")
+
+
 def _check_name(what: str, value: object) -> None:
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{what} must be a non-empty str")
-    if value.startswith("-") or _UNSAFE.search(value) or len(value) > _LONGEST_NAME:
+    spaces = any(map(str.isspace, value))
+    if value.startswith("-") or len(value) > _LONGEST_NAME or spaces or escape(value) != value:
         raise ConfigurationError(
             f"{what} must not begin with '-', hold spaces or control characters, "
             "or be longer than 255 characters"
         )
-    if what == "host" and "@" in value:
+
+
+def _check_host(host: str) -> None:
+    """Refuse what is a URL, or ``user@host`` and ``host:port`` in one."""
+    if set("@/[]") & set(host) or host.count(":") == 1:
         raise ConfigurationError(
-            f"{what} must not hold '@'", hint="give user, host and port as separate options"
+            f"host must be a name or an address, and is '{host}'",
+            hint="give user, host and port as separate options",
         )
 
 
 def _check_ways(files: object, commands: object) -> None:
     if files not in _FILE_WAYS:
-        raise ConfigurationError(f"files must be one of {', '.join(_FILE_WAYS)}, not {files!r}")
+        raise ConfigurationError(f"files must be one of {', '.join(_FILE_WAYS)}")
     if not isinstance(commands, bool):
         raise ConfigurationError(f"commands must be a bool, not {type(commands).__name__}")
     if files == "exec" and not commands:
         raise ConfigurationError("files by exec need commands")
+
+
+def _check_path(what: str, path: object) -> None:
+    """Refuse what is no path of a file, without looking."""
+    if isinstance(path, bytes):
+        raise ConfigurationError(f"{what} must be a str or path-like, not bytes")
+    try:
+        encode_path(cast("str", path), what)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _check_int(what: str, value: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import time
 
 import asyncssh
 from transport_core.authoring import finish
@@ -88,10 +89,17 @@ async def _stop(command: Command) -> bool:
     if command.pgid is None:
         gone = await _stop_by_signal(command, ("TERM", "KILL"))
     else:
-        gone = await _stop_by_group(command, connection, command.pgid)
+        grace = command.request.grace
+        seen = await _stop_by_group(connection, command.pgid, grace)
+        if seen is None:
+            # No session but this one is to be had. It ends, by signals, to make room for one
+            # that sees whether all of the group are gone.
+            await _stop_by_signal(command, ("TERM", "KILL"))
+            channel.abort()
+            seen = await _stop_by_group(connection, command.pgid, 0.0)
         # The end of the session is the second witness: a group may be another's by then.
-        gone = gone and await _wait_closed(command, _CLOSE_SECONDS)
-        # No second session was to be had, or nobody answers: one more try, without waiting long.
+        gone = seen is True and await _wait_closed(command, _CLOSE_SECONDS)
+        # Nobody answers: one more try, without waiting long.
         gone = gone or await _stop_by_signal(command, ("KILL",))
     if not command.closed.is_set():
         # Processes that left the group hold the streams open: the session is given up.
@@ -100,20 +108,21 @@ async def _stop(command: Command) -> bool:
 
 
 async def _stop_by_group(
-    command: Command, connection: asyncssh.SSHClientConnection, pgid: int
-) -> bool:
-    """Ask a second session to end the group: the only way that works for every login.
+    connection: asyncssh.SSHClientConnection, pgid: int, grace: float
+) -> bool | None:
+    """Ask a second session to end the group, and return whether it is gone; None without one.
 
-    sshd's own signal request has no effect where the login is root, and after the leader's end.
-    On the command's own connection only: another one may lead to another machine of the name.
+    The only way that works for every login: sshd's own signal request has no effect where the
+    login is root, and after the leader's end. On the command's own connection only: another one
+    may lead to another machine of the name.
     """
-    grace = command.request.grace
     plan = _wire.Plan(_leader.stop_script(pgid, grace), b"", b"")
     killer = Command(Request(argv=(b"kill",), plan=plan, grace=grace))
     try:
         # No turn is taken: all of them may be held by commands that hang.
-        async with asyncio.timeout(_OPENING_SECONDS):
-            await _open_beside(killer, connection)
+        async with asyncio.timeout(2 * _OPENING_SECONDS):
+            if not await _open_beside(killer, connection):
+                return None
         async with asyncio.timeout(grace + _CONFIRM_SECONDS):
             await _finish(killer)
     except (TimeoutError, asyncssh.Error, OSError):
@@ -123,13 +132,19 @@ async def _stop_by_group(
     return killer.raw_stdout().endswith(b"gone\n")
 
 
-async def _open_beside(killer: Command, connection: asyncssh.SSHClientConnection) -> None:
+async def _open_beside(killer: Command, connection: asyncssh.SSHClientConnection) -> bool:
+    """Open a session, asking again for a second; return whether one was granted."""
+    end = time.monotonic() + _OPENING_SECONDS
     while True:
         try:
-            return await _open(killer, connection)
+            await _open(killer, connection)
         except asyncssh.ChannelOpenError:
             if killer.channel is not None or connection.is_closed():
                 raise
+            if time.monotonic() > end:
+                return False
+        else:
+            return True
         await asyncio.sleep(_ASK_AGAIN)
 
 

@@ -37,7 +37,7 @@ class RemoteFiles(Protocol):
         ...
 
     def members(self, path: bytes, most: int | None) -> AsyncGenerator[tuple[bytes, Found], None]:
-        """Give the names in a directory as the other side sends them, ``.`` and ``..`` apart.
+        """Give the names in a directory as the other side sends them.
 
         May end after ``most`` and one more.
         """

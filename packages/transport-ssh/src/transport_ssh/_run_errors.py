@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from transport_core import (
-    CommandError,
     CommandNotExecutableError,
     CommandNotFoundError,
     CommandResult,
@@ -22,11 +21,18 @@ from ._command import Command
 from ._translate import lost_error
 
 _SFTP_ONLY = b"This service allows sftp connections only.\n"
-_NOT_STARTED: dict[str, tuple[type[CommandError], str]] = {
-    "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered"),
-    "not found": (CommandNotFoundError, "{} was not found on the target"),
-    "not executable": (CommandNotExecutableError, "{} cannot be executed on the target"),
+_NOT_STARTED: dict[str, tuple[type[TransportError], str, str | None]] = {
+    "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered", None),
+    "env": (
+        UnsupportedOperationError,
+        "the shell of the target lets nobody set a variable of {} without showing its value",
+        "leave names that sh sets by itself out of env, such as UID, SHLVL or _",
+    ),
+    "not found": (CommandNotFoundError, "{} was not found on the target", None),
+    "not executable": (CommandNotExecutableError, "{} cannot be executed on the target", None),
 }
+_LONG = 100_000  # bytes of argv and env; Linux takes 131,071 in one word, and 2 MiB in all
+_TOO_LONG = "its argv or env may be too long for that system: send content by stdin"
 
 
 def outcome(command: Command, name: str) -> CommandResult:
@@ -42,26 +48,33 @@ def outcome(command: Command, name: str) -> CommandResult:
 
 
 def _failure(command: Command, name: str) -> TransportError | None:
+    if command.complete and (unstarted := _not_started(command, name)):
+        return unstarted
     if command.exceeded:
         return _limit_error(command, name)
     ended = command.status is not None or command.signal is not None
     if not ended or not command.complete:
         # The status says that it ran to its end; only its output is not complete.
         delivery = Delivery.FINISHED if ended else Delivery.UNKNOWN
-        return lost_error(command.broken, delivery, name)
+        return lost_error(command.broken, delivery, name, command.connection)
     if command.begin.value is not None:
-        return _not_started(command, name) if command.status in (126, 127) else None
-    return _not_started(command, name) or _sftp_only(command, name) or _login_error(command, name)
+        return None
+    return _sftp_only(command, name) or _login_error(command, name)
 
 
-def _not_started(command: Command, name: str) -> CommandError | None:
+def _not_started(command: Command, name: str) -> TransportError | None:
     plan = command.request.plan
-    why = _wire.read_failure(plan.token, command.err.getvalue(), command.status)
+    why = _wire.read_failure(plan.token, command.tail, command.status)
     if why is None:
         return None
-    kind, text = _NOT_STARTED[why.reason]
+    kind, text, hint = _NOT_STARTED[why.reason]
+    if why.reason == "not executable" and len(plan.header) > _LONG:
+        hint = _TOO_LONG
     return kind(
-        text.format(short_argv(command.request.argv)), delivery=Delivery.NOT_SENT, transport=name
+        text.format(short_argv(command.request.argv)),
+        delivery=Delivery.NOT_SENT,
+        transport=name,
+        hint=hint,
     )
 
 
@@ -105,8 +118,11 @@ def _limit_error(command: Command, name: str) -> OutputLimitError:
     return error
 
 
-def timeout_error(command: Command, name: str) -> CommandTimeoutError:
-    """Return the error of a command that was stopped at its deadline."""
+def timeout_error(command: Command, name: str, held: str | None) -> CommandTimeoutError:
+    """Return the error of a command that was stopped at its deadline.
+
+    ``held`` is what the login was waiting for, if there was one that waited.
+    """
     never = command.channel is None
     error = CommandTimeoutError(
         f"{short_argv(command.request.argv)} was not done within"
@@ -115,6 +131,7 @@ def timeout_error(command: Command, name: str) -> CommandTimeoutError:
         result=command.result(),
         delivery=Delivery.NOT_SENT if never else Delivery.UNKNOWN,
         transport=name,
+        hint=held if never else None,
     )
     error.stopped = never or bool(command.stopped)
     return error

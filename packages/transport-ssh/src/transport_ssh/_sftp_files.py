@@ -68,8 +68,7 @@ class SFTPFiles:
         async with self._explaining(path), contextlib.aclosing(listing) as names:
             async for each in names:
                 name = cast(bytes, each.filename)
-                if name not in (b".", b".."):
-                    yield name, await self._attributes(path, name, each.attrs)
+                yield name, await self._attributes(path, name, each.attrs)
 
     async def _attributes(self, path: bytes, name: bytes, attrs: asyncssh.SFTPAttrs) -> Found:
         if attrs.permissions is None:

@@ -46,6 +46,7 @@ exit 90;}
 _PUBLISH = rb"""
 g(){ b=${t##*/}
 if [ "$o" ];then
+[ -L "$d" ]||[ -d "$d" ]||[ -f "$d" ]||{ [ -e "$d" ]&&exit 91;}
 mv -fT "$t" "$d" 2>/dev/null||{ [ -d "$d" ]&&exit 84;mv -f "$t" "$d"||w "$p";}
 { [ -e "$d/$b" ]||[ -L "$d/$b" ];}&&{ rm -f "$d/$b";exit 84;}
 else
@@ -152,7 +153,7 @@ chmod "$1" "$2"||exit 90
 _OWN: dict[int | None, tuple[type[TransferError], str]] = {
     82: (AlreadyExistsError, "the destination exists, and overwrite is off"),
     89: (SizeMismatchError, "fewer or more bytes stand there than were announced"),
-    91: (UnsafePathError, "the remote source is neither file, directory nor link"),
+    91: (UnsafePathError, "neither file, directory nor link stands there"),
 }
 _STATUS: dict[int | None, tuple[int, str]] = {
     81: (errno.ENOENT, "no such file or directory"),

@@ -29,6 +29,9 @@ LOST = (
 )
 """What asyncssh raises, in a call that had begun, when the connection under it breaks."""
 
+LOST_HOP = "intercede_lost_hop"
+"""Where a connection to the target keeps which hop ended it, for the errors of its calls."""
+
 _HOST_KEY_TEXT = {
     "unknown": "no host key is pinned for {host}",
     "changed": "the host key of {host} is not the pinned one: somebody may be in between",
@@ -107,13 +110,25 @@ def _host_key_error(verdict: Verdict, hop: Hop, where: str) -> HostKeyError:
     )
 
 
+_LOST_HINT = {
+    Delivery.NOT_SENT: "send it again; the next call connects",
+    Delivery.FINISHED: "it ran to its end, and only its output is lost; do not send it again",
+    Delivery.UNKNOWN: "find out whether it ran before you send it again; the next call connects",
+}
+
+
 def lost_error(
-    reason: BaseException | str | None, delivery: Delivery, transport: str
+    reason: BaseException | str | None,
+    delivery: Delivery,
+    transport: str,
+    connection: asyncssh.SSHClientConnection | None,
 ) -> ConnectionLostError:
-    """Return the error for a connection that broke during a call."""
+    """Return the error for a connection that broke during a call; it names the hop that ended."""
     said = _reason(reason) if isinstance(reason, BaseException) else reason
     return ConnectionLostError(
         f"the connection was lost: {said or 'closed by the other side'}",
         delivery=delivery,
         transport=transport,
+        hop=None if connection is None else connection.get_extra_info(LOST_HOP),
+        hint=_LOST_HINT[delivery],
     )

@@ -29,8 +29,10 @@ from transport_core.authoring import (
     Deadline,
     PathArg,
     Word,
+    check_kind,
     check_limit,
     check_mode,
+    check_progress,
     check_stdin,
     emit,
     encode_argv,
@@ -77,10 +79,12 @@ class SSHTransport:
         """Do no I/O; ``on_event`` is called with each typed event, on the event loop.
 
         Raises:
-            TypeError: ``options`` is no SSHOptions.
+            TypeError: ``options`` is no SSHOptions, or ``on_event`` cannot be called.
         """
         if not isinstance(options, SSHOptions):
             raise TypeError(f"options must be SSHOptions, not {type(options).__name__}")
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event must be callable, not {type(on_event).__name__}")
         self._options = options
         self._sink = on_event
         self._calls = Calls(self.name)
@@ -214,6 +218,9 @@ class SSHTransport:
         """Copy a local file or tree there; see ``transport_core.Transport.put``."""
         here, there = encode_path(local, "local"), encode_path(remote, "remote")
         check_mode(mode)
+        check_kind(kind)
+        check_progress(progress)
+        symlinks = Symlinks(symlinks)
         deadline = Deadline(timeout)
         with self._calls.track():
             transfer = Transfer(
@@ -222,7 +229,7 @@ class SSHTransport:
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,
-                symlinks=Symlinks(symlinks),
+                symlinks=symlinks,
                 kind=kind,
                 deadline=deadline,
                 progress=progress,
@@ -249,6 +256,9 @@ class SSHTransport:
         """Copy a remote file or tree here; see ``transport_core.Transport.get``."""
         there, here = encode_path(remote, "remote"), encode_path(local, "local")
         check_mode(mode)
+        check_kind(kind)
+        check_progress(progress)
+        symlinks = Symlinks(symlinks)
         check_limit(max_bytes, "max_bytes")
         check_limit(max_files, "max_files")
         deadline = Deadline(timeout)
@@ -259,7 +269,7 @@ class SSHTransport:
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,
-                symlinks=Symlinks(symlinks),
+                symlinks=symlinks,
                 kind=kind,
                 deadline=deadline,
                 max_bytes=max_bytes,

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from transport_core import AlreadyExistsError, TransferError, UnsafePathError
 from transport_core.authoring import Entry, EntryKind, check_member, temp_name
 
-# A server may nest without end; a path of a real file system ends well before (PATH_MAX 4096).
+# A server may nest without end; what it shows from a real file system keeps to PATH_MAX.
 _DEEPEST = 256
+_LONGEST = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +70,16 @@ def missing(parent: Found | None) -> OSError:
     return FileNotFoundError(errno.ENOENT, "nothing stands at the remote source")
 
 
-def check_depth(path: tuple[bytes, ...]) -> None:
-    """Check that a directory is not nested without end.
+def check_depth(path: tuple[bytes, ...], remote: bytes) -> None:
+    """Check that a directory is not nested without end; ``remote`` is its whole path.
 
     Raises:
         TransferError: It is too deep.
     """
-    if len(path) >= _DEEPEST:
-        raise TransferError(f"the source is nested deeper than {_DEEPEST} directories")
+    if len(path) >= _DEEPEST or len(remote) >= _LONGEST:
+        raise TransferError(
+            f"the source is nested deeper than {_DEEPEST} directories or {_LONGEST} bytes"
+        )
 
 
 class Listing:
@@ -86,16 +89,16 @@ class Listing:
         """Begin with none."""
         self._seen: set[bytes] = set()
 
-    def check(self, name: bytes) -> bytes:
-        """Return the next name.
+    def admits(self, name: bytes) -> bool:
+        """Return whether the next name is a member; ``.`` and ``..`` are none, and come once.
 
         Raises:
             UnsafePathError: It is no plain name, or came before.
         """
-        if check_member(name) in self._seen:
+        if name in self._seen:
             raise UnsafePathError("the remote names one entry twice")
         self._seen.add(name)
-        return name
+        return name not in (b".", b"..") and bool(check_member(name))
 
 
 def check_destination(there: Found | None, path: bytes, *, is_tree: bool, overwrite: bool) -> None:
@@ -132,6 +135,9 @@ def check_replaceable(there: Found | None) -> None:
 
     Raises:
         IsADirectoryError: A directory does.
+        UnsafePathError: A device, socket or pipe does.
     """
+    if there is not None and there.kind is None:
+        raise UnsafePathError("a device, pipe or socket stands at the destination")
     if there is not None and there.kind is EntryKind.DIRECTORY:
         raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination")

@@ -13,6 +13,7 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 from transport_testbed.conformance._collect import open_place
 from transport_testbed.conformance._target import Target
+from transport_testbed.conformance.bad_input import BadInputTests
 from transport_testbed.conformance.capabilities import CapabilitiesTests
 from transport_testbed.conformance.connection import ConnectionTests
 from transport_testbed.conformance.discovery import DiscoveryTests
@@ -26,8 +27,10 @@ from transport_testbed.conformance.files_trees import FilesTreesTests
 from transport_testbed.conformance.life import LifeTests
 from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
+from transport_testbed.conformance.run_limits import RunLimitsTests
 from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
+from transport_testbed.conformance.sessions import SessionsTests
 from transport_testbed.conformance.slurm import SlurmTests
 
 
@@ -36,13 +39,16 @@ class TransportConformance(
     RunArgvTests,
     RunStreamsTests,
     RunStopTests,
+    SessionsTests,
     RunErrorsTests,
+    RunLimitsTests,
     FilesTests,
     FilesNamesTests,
     FilesSizesTests,
     FilesAtomicTests,
     FilesTreesTests,
     FilesMeanwhileTests,
+    BadInputTests,
     ErrorsTests,
     ConnectionTests,
     DiscoveryTests,

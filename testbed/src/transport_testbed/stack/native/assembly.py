@@ -54,7 +54,9 @@ class Assembly:
         self.timings = timings
         self.people = shells.accounts(self.site)
         nodes = spec.nodes if spec.slurm else 0
-        direct, noisy, defaults, no_sftp, only, hop, controller, *ports = free_ports(7 + nodes)
+        direct, noisy, defaults, single, no_sftp, only, hop, controller, *ports = free_ports(
+            8 + nodes
+        )
         self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports))
         # Opened before anything else and never closed in between: its port cannot be lost.
         self.gate = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -64,6 +66,7 @@ class Assembly:
             replace(_server("defaults", defaults), defaults=True),
             replace(_server("no-sftp", no_sftp), sftp=False),
             replace(_server("sftp-only", only), internal_sftp=True, extra=SFTP_ONLY),
+            replace(_server("one-session", single), extra=("MaxSessions 1",)),
         )
         self.behind: tuple[Server, ...] = self._behind(hop) if spec.jump else ()
         self.inhabitants: list[Inhabitant] = []
