@@ -6,10 +6,15 @@ from transport_core import Capability
 from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 from transport_testbed.conformance import Target, TransportConformance
 
+KEEPALIVES = 4
+"""Times that a peer is silent before it is taken for dead: three questions, and the first wait."""
 
-def hop(endpoint: Any) -> dict[str, Any]:
+
+def hop(endpoint: Any, dead_after: float | None = None) -> dict[str, Any]:
     """Return the options of one server of the stack."""
+    patience = {"keepalive_interval": dead_after / KEEPALIVES} if dead_after else {}
     return {
+        **patience,
         "host": endpoint.host,
         "port": endpoint.port,
         "user": endpoint.user,
@@ -28,7 +33,7 @@ class TestSSHConformance(TransportConformance):
 
     def make_transport(self, target: Target) -> SSHTransport:
         """Build from the endpoint that the target stands for, and the hop before it."""
-        endpoint = target.facts["endpoint"]
-        via = (Hop(**hop(endpoint.via)),) if endpoint.via else ()
+        endpoint, dead_after = target.facts["endpoint"], target.facts.get("dead_after")
+        via = (Hop(**hop(endpoint.via, dead_after)),) if endpoint.via else ()
         commands = Capability.RUN in target.minimum
-        return SSHTransport(SSHOptions(**hop(endpoint), via=via, commands=commands))
+        return SSHTransport(SSHOptions(**hop(endpoint, dead_after), via=via, commands=commands))

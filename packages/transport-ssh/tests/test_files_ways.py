@@ -22,7 +22,8 @@ from transport_core import (
     Warned,
 )
 from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport
-from transport_testbed._outside import SessionFaults, ancestors
+from transport_testbed._faults import Sessions
+from transport_testbed._outside import ancestors
 from transport_testbed.stack import Endpoint, Stack, StackSpec, providers
 
 MIB = 1024 * 1024
@@ -173,7 +174,7 @@ async def test_a_put_by_sh_that_ends_early_leaves_no_temporary(
     source, there = tmp_path / "source", Path(place, "file")
     source.write_bytes(b"n" * (8 * MIB))
     there.write_bytes(b"old")
-    faults = SessionFaults(daemon=stack.pids["sshd-no-sftp"], user=endpoint.user)
+    faults = Sessions(daemon=stack.pids["sshd-no-sftp"], user=endpoint.user)
     wanted = {
         "cancel": asyncio.CancelledError,
         "cut": ConnectionLostError,

@@ -4,10 +4,13 @@ import base64
 import hashlib
 import hmac
 
+import asyncssh
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transport_ssh import _hostkeys
+
+ED25519 = "ssh-ed25519"
 
 
 def blob(seed: str, kind: str = "ssh-ed25519") -> bytes:
@@ -77,7 +80,41 @@ def test_verdicts(text: str, host: str, port: int, reason: str) -> None:
 def test_authorities(marker: str, seed: str, reason: str) -> None:
     """Only a line marked as authority signs hosts."""
     pins, _ = _hostkeys.parse(line("h", seed, marker=marker))
-    assert _hostkeys.judge_authority(pins, "h", 22, blob("a")).reason == reason
+    assert _hostkeys.judge_authority(pins, "h", 22, blob("a"), blob("host")).reason == reason
+
+
+def test_a_revoked_key_is_refused_whoever_signed_it() -> None:
+    """The authority is trusted, and the key that it signed is not; it is the key that is shown."""
+    text = line("h", "a", marker="@cert-authority") + "\n" + line("*", "host", marker="@revoked")
+    pins, _ = _hostkeys.parse(text)
+    verdict = _hostkeys.judge_authority(pins, "h", 22, blob("a"), blob("host"))
+    assert verdict.reason == "revoked"
+    assert verdict.seen == _hostkeys.fingerprint(blob("host"))
+    assert _hostkeys.judge_authority(pins, "h", 22, blob("a"), blob("other")).trusted
+
+
+def test_a_certificate_in_which_no_key_is_found_is_not_trusted() -> None:
+    """What cannot be compared with the revoked keys is not let in."""
+    pins, _ = _hostkeys.parse(line("h", "a", marker="@cert-authority"))
+    assert not _hostkeys.judge_authority(pins, "h", 22, blob("a"), None).trusted
+
+
+@pytest.mark.parametrize("kind", ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp384"))
+def test_the_key_in_a_certificate(kind: str) -> None:
+    """It is the one that the host would show without a certificate."""
+    key, authority = asyncssh.generate_private_key(kind), asyncssh.generate_private_key(ED25519)
+    certificate = authority.generate_host_certificate(key, "h", principals=["h"])
+    assert _hostkeys.certified_key(certificate.public_data) == key.public_data
+
+
+@pytest.mark.parametrize("cut", (0, 3, 20, 40, 60))
+def test_what_is_no_certificate_holds_no_key(cut: int) -> None:
+    """Truncated anywhere, a plain key, or of a type that nobody knows."""
+    key = asyncssh.generate_private_key(ED25519)
+    whole = key.generate_host_certificate(key, "h").public_data
+    assert _hostkeys.certified_key(whole[:cut]) is None
+    assert _hostkeys.certified_key(key.public_data) is None
+    assert _hostkeys.certified_key(whole.replace(b"ed25519", b"ed25520")) is None
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from transport_core import (
     TransferTimeoutError,
 )
 from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
-from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed._faults import Sessions
+from transport_testbed._outside import ServerLog
 from transport_testbed.stack import Stack, StackSpec, providers
 
 
@@ -55,10 +56,10 @@ def options(stack: Stack, name: str, **more: Any) -> SSHOptions:
     return SSHOptions(**target, known_hosts=known, via=tuple(hops[:-1]), **more)
 
 
-def faults(stack: Stack, name: str) -> SessionFaults:
+def faults(stack: Stack, name: str) -> Sessions:
     """Return what ends the logins of an endpoint."""
     endpoint = stack.endpoint(name)
-    return SessionFaults(daemon=stack.pids[f"sshd-{endpoint.server}"], user=endpoint.user)
+    return Sessions(daemon=stack.pids[f"sshd-{endpoint.server}"], user=endpoint.user)
 
 
 async def running(transport: SSHTransport, where: Path) -> asyncio.Task[Any]:
@@ -160,7 +161,7 @@ async def test_a_refused_login_is_refused_once_on_the_server(stack: Stack, workd
 
 def connections(stack: Stack) -> int:
     """Count the connections that the direct server has taken."""
-    LocalProbe(log=stack.logs["sshd-direct"]).logins()  # waits until the log is quiet
+    ServerLog(stack.logs["sshd-direct"]).logins()  # waits until the log is quiet
     return Path(stack.logs["sshd-direct"]).read_bytes().count(b"Connection from ")
 
 

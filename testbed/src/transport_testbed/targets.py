@@ -11,12 +11,15 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transport_core import FILES_MINIMUM, MINIMUM
 
-from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed import _pins
+from transport_testbed._faults import HostKey, LoginFaults, Sessions
+from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed._shared import NoStackError, SharedStack
 from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
 from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec
@@ -52,6 +55,12 @@ _FILES_ONLY = frozenset({"sftp-only"})
 """Places that grant files and nothing else: there a transport need not run commands."""
 
 _WITH_JOBS = frozenset({"direct", "jump"})
+
+_ALONE: Mapping[str, str] = {"direct": "alone", "jump": "jump-alone"}
+"""For tests that need a server to themselves: the same place on one that no other test uses."""
+
+DEAD_AFTER = 1.2
+"""Seconds in which an impatient transport is to notice a dead peer."""
 
 
 class Places:
@@ -97,7 +106,7 @@ class Places:
                 yield _here(workdir)
             return
         stack = self._stack()
-        endpoint = None if name == STACK else _endpoint(stack, name)
+        endpoint = None if name == STACK else _endpoint(stack, name, alone=alone)
         server = endpoint.server if endpoint else STACK
         with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
             yield _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
@@ -111,9 +120,10 @@ class Places:
             raise HarnessError(str(error)) from error
 
 
-def _endpoint(stack: Stack, name: str) -> Endpoint:
+def _endpoint(stack: Stack, name: str, *, alone: bool) -> Endpoint:
+    known = _ALONE.get(name, ENDPOINTS[name]) if alone else ENDPOINTS[name]
     try:
-        return stack.endpoint(ENDPOINTS[name])
+        return stack.endpoint(known)
     except KeyError as error:
         raise NotOfferedError(f"{name}: {error.args[0]}") from error
 
@@ -165,8 +175,9 @@ def _within(stack: Stack, workdir: str) -> Target:
 
 
 def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target:
-    daemon = f"sshd-{endpoint.server}"
+    daemon = _daemon(endpoint)
     facts = {"posix", "login-shell", "login-counter", "cut"}
+    facts |= {"host-keys", "freeze", "new-host-key"} if name in _ALONE else set()
     facts |= {"jump"} if endpoint.via else set()
     facts |= {"isolated"} if endpoint.via and stack.isolated else set()
     facts |= {"no-python"} if endpoint.via and stack.python_free else set()
@@ -177,12 +188,64 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
         lacks["isolated"] = stack.why_not_isolated
     return Target(
         name=name, workdir=workdir, offers=offers, not_offered=lacks,
-        facts={"endpoint": endpoint, "shell": endpoint.login_shell},
-        probe=LocalProbe(uid=stack.uid, log=stack.logs.get(daemon)),
-        faults=SessionFaults(daemon=stack.pids[daemon], user=endpoint.user),
+        facts={
+            "endpoint": endpoint, "shell": endpoint.login_shell,
+            "host_key": _pins.fingerprint(endpoint.known_hosts),
+            "login_key": _login_key(endpoint),
+            "hop_login_key": _login_key(endpoint.via) if endpoint.via else "",
+        },
+        variants=_variants(endpoint),
+        probe=LocalProbe(
+            uid=stack.uid, log=_log(stack, endpoint),
+            hop_log=_log(stack, endpoint.via) if endpoint.via else None,
+        ),
+        faults=LoginFaults(
+            login=_sessions(stack, endpoint),
+            hop=_sessions(stack, endpoint.via) if endpoint.via else None,
+            host_key=_host_key(stack, daemon) if endpoint.name in _ALONE.values() else None,
+        ),
         minimum=FILES_MINIMUM if name in _FILES_ONLY else MINIMUM,
         home=endpoint.home,
     )  # fmt: skip
+
+
+def _daemon(endpoint: Endpoint) -> str:
+    return f"sshd-{endpoint.server}"
+
+
+def _login_key(endpoint: Endpoint) -> str:
+    kind, key = Path(f"{endpoint.identity}.pub").read_text().split()[:2]
+    return _pins.fingerprint(f"{kind} {key}")
+
+
+def _log(stack: Stack, endpoint: Endpoint) -> ServerLog:
+    return ServerLog(stack.logs[_daemon(endpoint)], endpoint.user)
+
+
+def _sessions(stack: Stack, endpoint: Endpoint) -> Sessions:
+    return Sessions(daemon=stack.pids[_daemon(endpoint)], user=endpoint.user)
+
+
+def _host_key(stack: Stack, daemon: str) -> HostKey:
+    return HostKey(
+        daemon=stack.pids[daemon], key=stack.host_keys[daemon], spare=stack.spare_host_key,
+        log=stack.logs[daemon],
+    )  # fmt: skip
+
+
+def _variants(endpoint: Endpoint) -> Mapping[str, Mapping[str, Any]]:
+    """Return the ways to know a login: by other pins, by other pins of its hop, impatiently."""
+    found: dict[str, Mapping[str, Any]] = {"impatient": {"dead_after": DEAD_AFTER}}
+    for name, text in _pins.texts(endpoint.known_hosts, endpoint.authority).items():
+        found[name] = {"endpoint": replace(endpoint, known_hosts=text)}
+    if endpoint.via:
+        hop = endpoint.via
+        for name, text in _pins.texts(hop.known_hosts, hop.authority).items():
+            known = replace(hop, known_hosts=text)
+            facts = {"host_key": _pins.fingerprint(hop.known_hosts)}
+            found[f"{name}, at the hop"] = {"endpoint": replace(endpoint, via=known), **facts}
+        found["nothing behind the hop"] = {"endpoint": replace(endpoint, port=1)}
+    return found
 
 
 _WHY_NOT = {
@@ -190,6 +253,9 @@ _WHY_NOT = {
     "noisy-rc": "its rc files print nothing: noisy-* has those that do",
     "login-counter": "nothing logs in here, so no server counts it",
     "cut": "there is no connection to cut here",
+    "freeze": "direct and jump have sessions that can be frozen",
+    "host-keys": "direct and jump have servers that are known in many ways",
+    "new-host-key": "direct and jump have servers that can change their key",
     "jump": "there is no hop before it",
     "isolated": "it is in direct reach",
     "no-python": "it has Python: a host behind the jump has none",

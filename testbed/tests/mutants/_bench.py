@@ -21,7 +21,7 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 
 from . import _naive
-from .connections import VARIANTS, HeldTransport, Server
+from .connections import FACTS, VARIANTS, HeldTransport, Server
 
 TESTS = catalogue(TransportConformance)
 CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.ids)
@@ -29,6 +29,7 @@ CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.id
 
 _WATCHDOG = re.compile(r"(?<=^AssertionError: )LIFE-0[56](?=:)")
 _OFFERS = {"posix", "noisy-rc", "login-shell", "cut", "login-counter", "jump", "isolated"}
+_OFFERS |= {"freeze", "host-keys", "new-host-key"}
 
 
 class _CountingProbe(LocalProbe):
@@ -40,6 +41,15 @@ class _CountingProbe(LocalProbe):
 
     def logins(self) -> int | None:
         return self._server.count
+
+    def attempts(self) -> int | None:
+        return self._server.attempts
+
+    def offers_at_hop(self, key: str) -> int | None:
+        return self._server.offered_to_hop[key]
+
+    def attempts_at_hop(self) -> int | None:
+        return self._server.attempts
 
 
 def failures(transport: type[Any], names: Collection[str]) -> dict[str, str]:
@@ -85,6 +95,7 @@ def _failure(transport: type[Any], entry: Entry) -> str:
         name="bench",
         workdir=os.path.join(root, "remote"),
         offers=frozenset(_OFFERS),
+        facts=FACTS,
         variants=VARIANTS,
         probe=_CountingProbe(server),
         faults=server,

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+import getpass
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+from asyncssh.encryption import get_encryption_algs
+from asyncssh.kex import get_kex_algs
+from asyncssh.mac import get_mac_algs
+from asyncssh.public_key import get_certificate_algs, get_public_key_algs
 from transport_core import Authenticated, ConfigurationError, Connected, EventSink, Warned
 from transport_core.authoring import emit
 
-from . import _hostkeys, _quickack
+from . import _algorithms, _hostkeys, _quickack
 from ._keys import load_key
 from ._options import Hop, KnownHosts, SSHOptions
 from ._translate import LOST_HOP, connect_error
 
-# AES-GCM is several times faster than asyncssh's first choice, chacha20, on CPUs with AES
-# instructions; "^" puts them first, and all that asyncssh offers by default stays offered.
-_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-
-# An RSA key signs with SHA-2 (RFC 8332); its own name would mean SHA-1.
-_SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+_HOST_KEYS = (*get_certificate_algs(), *get_public_key_algs())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +65,31 @@ class _Client(asyncssh.SSHClient):
     def __init__(
         self, hop: Hop, pins: tuple[_hostkeys.Pin, ...], on_lost: Callable[[Exception | None], None]
     ) -> None:
-        self._name = hop.host_key_alias or hop.host
-        self._port = 22 if hop.host_key_alias else hop.port
+        self._name, self._port = _known_as(hop)
         self._pins = pins
         self._on_lost = on_lost
+        self._shown = b""
         self.verdict: _hostkeys.Verdict | None = None
 
     @property
-    def host_key_algs(self) -> str | tuple[()]:
-        """What is asked for: pinned types first, then the rest.
+    def host_key_algs(self) -> tuple[str, ...]:
+        """What is asked for: what can be judged by the pins comes first."""
+        known = (self._pins, self._name, self._port)
+        kinds, certified = _hostkeys.preferred_kinds(*known), _hostkeys.has_authority(*known)
+        return _algorithms.host_keys(kinds, certified=certified)
 
-        The rest stays, so that a host that now shows another type is a changed key, with its
-        fingerprint, and not a failed negotiation.
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Keep what the server shows: of a certificate, asyncssh tells us only who signed it.
+
+        Not kept, for whatever reason, no certificate is accepted.
         """
-        kinds = _hostkeys.preferred_kinds(self._pins, self._name, self._port)
-        algs = [alg for kind in kinds for alg in _SIGNATURES.get(kind, (kind,))]
-        return "^" + ",".join(algs) if algs else ()
+        validate = conn.validate_server_host_key
+
+        def kept(data: bytes) -> asyncssh.SSHKey:
+            self._shown = data
+            return validate(data)
+
+        conn.validate_server_host_key = kept  # type: ignore[method-assign,assignment]
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
@@ -89,9 +99,10 @@ class _Client(asyncssh.SSHClient):
         return self.verdict.trusted
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Decide on the signer of a host certificate."""
+        """Decide on the signer of a host certificate, and on the key in it."""
+        signed = _hostkeys.certified_key(self._shown)
         self.verdict = _hostkeys.judge_authority(
-            self._pins, self._name, self._port, key.public_data
+            self._pins, self._name, self._port, key.public_data, signed
         )
         return self.verdict.trusted
 
@@ -110,8 +121,9 @@ async def dial(
 
     Raises:
         ConnectivityError, AuthenticationError, HostKeyError: At the hop that ``hop`` names.
-        ConfigurationError: A key or known_hosts file cannot be used.
+        ConfigurationError: A key or known_hosts file cannot be used; our own account has no name.
     """
+    _check_account()
     opened: list[asyncssh.SSHClientConnection] = []
     hops = options.hops
     try:
@@ -127,6 +139,17 @@ async def dial(
     return Dialled(tuple(opened))
 
 
+def _check_account() -> None:
+    """Tell in time what asyncssh would fail on: it wants a name for the account that we run as."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise ConfigurationError(
+            f"uid {os.getuid()}, which this program runs as, has no name",
+            hint="set USER in the environment, to anything: asyncssh asks for it",
+        ) from error
+
+
 async def _open_hop(
     hop: Hop,
     where: str,
@@ -136,7 +159,7 @@ async def _open_hop(
     sink: EventSink | None,
     on_lost: Callable[[str, Exception | None], None],
 ) -> asyncssh.SSHClientConnection:
-    pins, malformed = await asyncio.to_thread(_read_pins, hop.known_hosts)
+    pins, malformed = await asyncio.to_thread(_read_pins, hop)
     if malformed:
         lines = ", ".join(map(str, malformed))
         emit(Warned(transport=name, message=f"{where}: known_hosts line {lines} skipped"), sink)
@@ -181,6 +204,7 @@ def _connection_options(
     hop: Hop, client: _Client, key: asyncssh.SSHKey
 ) -> asyncssh.SSHClientConnectionOptions:
     """Return options under which asyncssh reads nothing of the user's and offers one key."""
+    seconds, questions = hop.keepalive
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         username=hop.user,
@@ -190,23 +214,46 @@ def _connection_options(
         password=None,
         preferred_auth=["publickey"],
         known_hosts=([], [], []),
-        server_host_key_algs=client.host_key_algs,
-        encryption_algs=_CIPHERS,
+        # Under which a host certificate has to be made out.
+        host_key_alias=hop.host_key_alias,
+        server_host_key_algs=_available(client.host_key_algs, _HOST_KEYS),
+        kex_algs=_available(_algorithms.KEY_EXCHANGES, get_kex_algs()),
+        encryption_algs=_available(_algorithms.CIPHERS, get_encryption_algs()),
+        mac_algs=_available(_algorithms.MACS, get_mac_algs()),
+        signature_algs=_available(_algorithms.SIGNATURES, _HOST_KEYS),
         compression_algs=["none"],
         x509_trusted_certs=None,
         disable_trivial_auth=True,
         login_timeout=hop.connect_timeout,
-        keepalive_interval=hop.keepalive_interval,
-        keepalive_count_max=hop.keepalive_count,
+        keepalive_interval=seconds,
+        keepalive_count_max=questions,
     )
 
 
-def _read_pins(source: KnownHosts) -> tuple[tuple[_hostkeys.Pin, ...], tuple[int, ...]]:
+def _available(wanted: Iterable[str], known: Iterable[bytes]) -> list[str]:
+    """Return what asyncssh has of a list here: the newest needs newer libraries below it."""
+    there = {each.decode() for each in known}
+    return [each for each in wanted if each in there]
+
+
+def _known_as(hop: Hop) -> tuple[str, int]:
+    """Return host and port under which a hop stands in known_hosts."""
+    return (hop.host_key_alias, 22) if hop.host_key_alias else (hop.host, hop.port)
+
+
+def _read_pins(hop: Hop) -> tuple[tuple[_hostkeys.Pin, ...], tuple[int, ...]]:
+    """Return the pins of a hop, and which lines were skipped. Blocking: a site's file is long."""
+    pins, malformed = _hostkeys.parse(_known_hosts(hop.known_hosts))
+    return _hostkeys.lookup(pins, *_known_as(hop)), malformed
+
+
+def _known_hosts(source: KnownHosts) -> str:
     if source.text is not None:
-        return _hostkeys.parse(source.text)
+        return source.text
     path = Path(source.path or "").expanduser()
     try:
-        return _hostkeys.parse(path.read_text("utf-8", "surrogateescape"))
+        # Byte for byte: the end of a line is the parser's business.
+        return path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
         raise ConfigurationError(
             f"known_hosts '{path}' cannot be read: {error.strerror}",

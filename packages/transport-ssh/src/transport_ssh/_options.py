@@ -19,6 +19,7 @@ _LAST_PORT = 65535
 _LONGEST_NAME = 255
 FileWay = Literal["auto", "sftp", "exec"]
 _FILE_WAYS = get_args(FileWay)
+_FEWEST_QUESTIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class Hop:
     connect_timeout: float = 30.0
     """Seconds for this hop: TCP, key exchange and login."""
     keepalive_interval: float = 7.5
-    """Seconds without traffic until the peer is asked whether it lives."""
+    """Seconds without traffic until the peer is asked whether it lives; sooner if only one
+    question may stay unanswered."""
     keepalive_count: int = 3
     """Unanswered questions that are waited for; a dead peer is noticed after
     ``keepalive_interval * (keepalive_count + 1)`` seconds, 30 by default."""
@@ -115,6 +117,16 @@ class Hop:
         for what in ("connect_timeout", "keepalive_interval"):
             _check_seconds(what, getattr(self, what))
         _check_int("keepalive_count", self.keepalive_count)
+
+    @property
+    def keepalive(self) -> tuple[float, int]:
+        """Seconds between two questions, and how many may stay unanswered.
+
+        The bound is the configured one. At least two are asked: a loop that stood still misses
+        the answer to one, though it is there, and must not take the peer for dead (CONN-2).
+        """
+        count = max(self.keepalive_count, _FEWEST_QUESTIONS)
+        return self.keepalive_interval * (self.keepalive_count + 1) / (count + 1), count
 
     @property
     def label(self) -> str:

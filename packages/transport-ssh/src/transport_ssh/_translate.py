@@ -71,11 +71,18 @@ def connect_error(
             hop=where,
             hint="check the network and firewall on the way, or raise connect_timeout",
         )
+    return _unreachable(error, hop, where)
+
+
+def _unreachable(error: BaseException, hop: Hop, where: str) -> ConnectivityError:
+    if isinstance(error, asyncssh.KeyExchangeFailed):
+        what = "offers no algorithm that is safe to use"
+        hint = "ask the site to allow AES (GCM or CTR), and key exchange and signatures with SHA-2"
+    else:
+        what = "cannot be reached"
+        hint = "check host and port, and that an SSH server listens there"
     return ConnectivityError(
-        f"{hop.label} cannot be reached: {_reason(error)}",
-        delivery=Delivery.NOT_SENT,
-        hop=where,
-        hint="check host and port, and that an SSH server listens there",
+        f"{hop.label} {what}: {_reason(error)}", delivery=Delivery.NOT_SENT, hop=where, hint=hint
     )
 
 

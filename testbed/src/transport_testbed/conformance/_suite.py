@@ -16,6 +16,7 @@ from transport_testbed.conformance._target import Target
 from transport_testbed.conformance.bad_input import BadInputTests
 from transport_testbed.conformance.capabilities import CapabilitiesTests
 from transport_testbed.conformance.connection import ConnectionTests
+from transport_testbed.conformance.dead_peers import DeadPeersTests
 from transport_testbed.conformance.discovery import DiscoveryTests
 from transport_testbed.conformance.errors import ErrorsTests
 from transport_testbed.conformance.files import FilesTests
@@ -24,6 +25,7 @@ from transport_testbed.conformance.files_meanwhile import FilesMeanwhileTests
 from transport_testbed.conformance.files_names import FilesNamesTests
 from transport_testbed.conformance.files_sizes import FilesSizesTests
 from transport_testbed.conformance.files_trees import FilesTreesTests
+from transport_testbed.conformance.host_keys import HostKeysTests
 from transport_testbed.conformance.life import LifeTests
 from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
@@ -51,6 +53,8 @@ class TransportConformance(
     BadInputTests,
     ErrorsTests,
     ConnectionTests,
+    HostKeysTests,
+    DeadPeersTests,
     DiscoveryTests,
     CapabilitiesTests,
     SlurmTests,

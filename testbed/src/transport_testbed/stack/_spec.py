@@ -41,6 +41,8 @@ class Endpoint:
     user: str
     #: known_hosts text that pins exactly this endpoint.
     known_hosts: str
+    #: known_hosts text that trusts the authority that signed this endpoint's host key.
+    authority: str
     #: Path of the private key, readable by the user who runs the tests.
     identity: str
     login_shell: str
@@ -89,6 +91,10 @@ class Stack:
     #: Seconds spent in each phase of the start, in order, and their "total".
     timings: Mapping[str, float]
     pids: Mapping[str, int]
+    #: Path of the private host key of each sshd, by its name in ``pids``.
+    host_keys: Mapping[str, str]
+    #: Path of a private host key that no sshd shows, for one that is to change its own.
+    spare_host_key: str
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint called *name*; KeyError lists the names there are."""

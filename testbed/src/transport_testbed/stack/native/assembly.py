@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from transport_testbed.stack._processes import Daemon, spawn
 from transport_testbed.stack._ready import greets, until
@@ -26,8 +27,17 @@ from transport_testbed.stack.native.sshd import Server
 #: The login host's address, on the loopback device of its own network.
 LOGIN_HOST = "127.0.0.66"
 
-#: Whatever is asked for, an SFTP server answers.
-SFTP_ONLY = ("ForceCommand internal-sftp",)
+#: Servers in direct reach, and in what each differs; the third and later are endpoints by name.
+OUTSIDE: Mapping[str, Mapping[str, Any]] = {
+    "direct": {},
+    "noisy": {"internal_sftp": True},
+    "defaults": {"defaults": True},
+    "one-session": {"extra": ("MaxSessions 1",)},
+    "alone": {},
+    "no-sftp": {"sftp": False},
+    # Whatever is asked for, an SFTP server answers.
+    "sftp-only": {"internal_sftp": True, "extra": ("ForceCommand internal-sftp",)},
+}
 
 
 @dataclass(slots=True)
@@ -54,30 +64,25 @@ class Assembly:
         self.timings = timings
         self.people = shells.accounts(self.site)
         nodes = spec.nodes if spec.slurm else 0
-        direct, noisy, defaults, single, no_sftp, only, hop, controller, *ports = free_ports(
-            8 + nodes
-        )
-        self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports))
+        hop, controller, *ports = free_ports(2 + nodes + len(OUTSIDE))
+        self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports[:nodes]))
         # Opened before anything else and never closed in between: its port cannot be lost.
         self.gate = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.outside = (
-            _server("direct", direct),
-            replace(_server("noisy", noisy), internal_sftp=True),
-            replace(_server("defaults", defaults), defaults=True),
-            replace(_server("no-sftp", no_sftp), sftp=False),
-            replace(_server("sftp-only", only), internal_sftp=True, extra=SFTP_ONLY),
-            replace(_server("one-session", single), extra=("MaxSessions 1",)),
+        self.outside = tuple(
+            replace(_server(name, port), **how)
+            for (name, how), port in zip(OUTSIDE.items(), ports[nodes:], strict=True)
         )
         self.behind: tuple[Server, ...] = self._behind(hop) if spec.jump else ()
         self.inhabitants: list[Inhabitant] = []
         self.started: list[tuple[Daemon, int]] = []
 
     def _behind(self, hop: int) -> tuple[Server, ...]:
-        login, noisy = free_ports(2, LOGIN_HOST)
+        login, noisy, alone = free_ports(3, LOGIN_HOST)
         gate = self.gate.getsockname()[:2]
         return (
             _server("login", login, LOGIN_HOST),
             replace(_server("login-noisy", noisy, LOGIN_HOST), internal_sftp=True),
+            _server("login-alone", alone, LOGIN_HOST),
             Server(name="bastion", listen=("127.0.0.1", hop), dial=gate, login="hop"),
         )
 
@@ -95,7 +100,7 @@ class Assembly:
 
     def _configure(self) -> None:
         shells.create(self.site, self.people)
-        servers = [each.name for each in (*self.outside, *self.behind)]
+        servers = {each.name: each.dial[0] for each in (*self.outside, *self.behind)}
         keys.create(self.site, servers, ("user", "hop"))
         keys.client_tools(self.site)
         if self.site.spec.slurm:
@@ -163,6 +168,11 @@ class Assembly:
             python_free=outcome.python_free,
             timings=self.timings.total(),
             pids=pids,
+            host_keys={
+                each.daemon_name: str(keys.host_key(site, each.name))
+                for each in (*self.outside, *self.behind)
+            },
+            spare_host_key=str(keys.host_key(site, keys.SPARE)),
         )
 
     def _endpoints(self) -> Iterator[Endpoint]:
@@ -175,13 +185,23 @@ class Assembly:
         if self.behind:
             yield from self._endpoints_behind(*self.behind)
 
-    def _endpoints_behind(self, login: Server, noisy: Server, hop: Server) -> Iterator[Endpoint]:
-        user = Account(user="hop", login_shell="none", noisy=False, home=str(self.site.root))
-        bastion = self._endpoint("bastion", hop, user)
+    def _endpoints_behind(
+        self, login: Server, noisy: Server, alone: Server, hop: Server
+    ) -> Iterator[Endpoint]:
+        users = [
+            Account(user=user, login_shell="none", noisy=False, home=str(self.site.root))
+            for user in shells.HOP_USERS
+        ]
+        bastion, bastion_alone = (
+            self._endpoint(name, hop, user)
+            for name, user in zip(("bastion", "bastion-alone"), users, strict=True)
+        )
         yield bastion
+        yield bastion_alone
         for account in self.people:
             server, prefix = (noisy, "jump-noisy-") if account.noisy else (login, "jump-")
             yield self._endpoint(prefix + account.login_shell, server, account, via=bastion)
+        yield self._endpoint("jump-alone", alone, self.people[0], via=bastion_alone)
 
     def _endpoint(
         self, name: str, server: Server, account: Account, *, via: Endpoint | None = None
@@ -190,6 +210,7 @@ class Assembly:
         return Endpoint(
             name=name, host=host, port=port, user=account.user, home=account.home, via=via,
             known_hosts=keys.known_hosts(self.site, server.name, host, port),
+            authority=keys.authority_line(self.site, host, port),
             identity=str(keys.identity(self.site, server.login)),
             login_shell=account.login_shell, server=server.name,
         )  # fmt: skip

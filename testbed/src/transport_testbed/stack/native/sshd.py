@@ -55,6 +55,7 @@ def _config(site: Site, server: Server) -> str:
     lines = [
         f"ListenAddress {host}:{port}",
         f"HostKey {keys.host_key(site, server.name)}",
+        f"HostCertificate {keys.certificate(site, server.name)}",
         f"AuthorizedKeysFile {keys.identity(site, server.login)}.pub",
         "PidFile none",
         "UsePAM no",
