@@ -74,6 +74,8 @@ def test_every_section_of_a_place_for_all_has_a_test_that_nobody_is_excused_from
     must = sections(TransportConformance.catalogue)
     assert {name for name, needed in must.items() if not needed} == {
         "ConnectionTests",
+        "DeadPeersTests",
+        "HostKeysTests",
         "SlurmTests",
     }
 
@@ -130,4 +132,10 @@ def test_where_files_alone_are_granted_commands_are_a_condition() -> None:
     tests = TransportConformance.catalogue
     there, anywhere = sections(tests, FILES_MINIMUM), sections(tests)
     excused = {name for name, needed in anywhere.items() if needed and not there[name]}
-    assert excused == {"RunArgvTests", "RunStreamsTests", "RunStopTests", "RunErrorsTests"}
+    assert excused == {
+        "RunArgvTests",
+        "RunStreamsTests",
+        "RunStopTests",
+        "RunErrorsTests",
+        "SessionsTests",
+    }
