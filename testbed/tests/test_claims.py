@@ -134,8 +134,8 @@ def test_where_files_alone_are_granted_commands_are_a_condition() -> None:
     excused = {name for name, needed in anywhere.items() if needed and not there[name]}
     assert excused == {
         "RunArgvTests",
-        "RunStreamsTests",
-        "RunStopTests",
         "RunErrorsTests",
+        "RunStopTests",
+        "RunStreamsTests",
         "SessionsTests",
     }
