@@ -135,6 +135,7 @@ def test_where_files_alone_are_granted_commands_are_a_condition() -> None:
     assert excused == {
         "RunArgvTests",
         "RunErrorsTests",
+        "RunLimitsTests",
         "RunStopTests",
         "RunStreamsTests",
         "SessionsTests",
