@@ -25,7 +25,7 @@ from transport_core import CommandTimeoutError, ConnectivityError, TransferTimeo
 from transport_core.authoring import TEMP_PREFIX
 from transport_ssh import Hop, SSHOptions, SSHTransport
 from transport_testbed._faults import Sessions
-from transport_testbed._outside import LocalProbe
+from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed.stack import Endpoint, Stack, StackSpec, providers
 
 TIMES = int(os.environ.get("T", "200"))
@@ -63,7 +63,7 @@ class Soak:
         (self.there / "source").write_bytes(os.urandom(SIZE))
         self.marker = "marker-" + secrets.token_hex(16)
         daemon = f"sshd-{endpoint.server}"
-        self.probe = LocalProbe(log=stack.logs[daemon])
+        self.probe = LocalProbe(log=ServerLog(stack.logs[daemon]))
         self._faults = Sessions(daemon=stack.pids[daemon], user=endpoint.user)
         via = (Hop(**hop_of(endpoint.via)),) if endpoint.via else ()
         self.transport = SSHTransport(

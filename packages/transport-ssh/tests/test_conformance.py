@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from transport_core import Capability
 from transport_ssh import (
     Agent,
     Hop,
@@ -50,10 +51,11 @@ def hop(endpoint: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, for each login shell, and by each way to log in."""
+    """Direct, through the jump host, for each login shell, each way to log in, each to files."""
 
     targets: ClassVar = (
         "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*",
+        "no-sftp", "sftp-only",
     )  # fmt: skip
     entry_point = "ssh"
 
@@ -61,4 +63,5 @@ class TestSSHConformance(TransportConformance):
         """Build from the endpoint that the target stands for, and the hop before it."""
         endpoint = target.facts["endpoint"]
         via = (Hop(**hop(endpoint.via, target.facts)),) if endpoint.via else ()
-        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via))
+        commands = Capability.RUN in target.minimum
+        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via, commands=commands))
