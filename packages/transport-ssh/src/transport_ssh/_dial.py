@@ -24,6 +24,8 @@ _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 # An RSA key signs with SHA-2 (RFC 8332); its own name would mean SHA-1.
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
+_PIN_IT = "write the site's host key into it; there is no trust on first use"
+
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
@@ -133,8 +135,8 @@ async def _open_hop(
 ) -> asyncssh.SSHClientConnection:
     pins, malformed = await asyncio.to_thread(_read_pins, hop.known_hosts)
     if malformed:
-        lines = ", ".join(map(str, malformed))
-        emit(Warned(transport=name, message=f"{where}: known_hosts line {lines} skipped"), sink)
+        lines = ", ".join(malformed)
+        emit(Warned(transport=name, message=f"{where}: known_hosts {lines} skipped"), sink)
     key = await asyncio.to_thread(load_key, hop.auth)
     client = _Client(hop, pins, on_lost)
     try:
@@ -196,14 +198,32 @@ def _connection_options(
     )
 
 
-def _read_pins(source: KnownHosts) -> tuple[tuple[_hostkeys.Pin, ...], tuple[int, ...]]:
+def _read_pins(source: KnownHosts) -> tuple[tuple[_hostkeys.Pin, ...], tuple[str, ...]]:
+    """Return the pins, and where there are lines that are none."""
     if source.text is not None:
-        return _hostkeys.parse(source.text)
-    path = Path(source.path or "").expanduser()
+        pins, malformed = _hostkeys.parse(source.text)
+        return pins, tuple(f"line {number}" for number in malformed)
+    texts = {path: _read_text(path) for path in (Path(each).expanduser() for each in source.paths)}
+    missing = [path for path, text in texts.items() if text is None]
+    if len(missing) == len(texts):
+        shown = "', '".join(map(str, missing))
+        raise ConfigurationError(
+            f"known_hosts '{shown}' cannot be read: no such file", hint=_PIN_IT
+        )
+    found = [(path, *_hostkeys.parse(text)) for path, text in texts.items() if text is not None]
+    return (
+        tuple(pin for _, pins, _ in found for pin in pins),
+        tuple(f"{path} line {number}" for path, _, malformed in found for number in malformed),
+    )
+
+
+def _read_text(path: Path) -> str | None:
+    """Return the text of a known_hosts file; None if it is not there."""
     try:
-        return _hostkeys.parse(path.read_text("utf-8", "surrogateescape"))
+        return path.read_text("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise ConfigurationError(
-            f"known_hosts '{path}' cannot be read: {error.strerror}",
-            hint="write the site's host key into it; there is no trust on first use",
+            f"known_hosts '{path}' cannot be read: {error.strerror}", hint=_PIN_IT
         ) from error

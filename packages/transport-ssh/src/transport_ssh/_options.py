@@ -8,12 +8,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from transport_core import ConfigurationError
 from transport_core.authoring import check_options, check_timeout
+
+from ._ssh_config import Ask
+from ._ssh_files import read_options
 
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
@@ -48,17 +51,29 @@ class KnownHosts:
 
     text: str | None = field(default=None, repr=False)
     """The lines themselves."""
-    path: str | os.PathLike[str] | None = None
-    """A file, in place of text; read at each connect."""
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None
+    """A file, in place of text; read at each connect. Of several files, as OpenSSH has them, those
+    that do not exist are left out as long as one does."""
 
     def __post_init__(self) -> None:
         """Check that there is exactly one source.
 
         Raises:
-            ConfigurationError: Both or neither of ``text`` and ``path``.
+            ConfigurationError: Both or neither of ``text`` and ``path``, or no file at all.
         """
         if (self.path is None) == (self.text is None):
             raise ConfigurationError("KnownHosts takes either text or a path")
+        if self.path is not None and not isinstance(self.path, (str, os.PathLike)):
+            object.__setattr__(self, "path", tuple(self.path))
+            if not self.path:
+                raise ConfigurationError("KnownHosts needs at least one path")
+
+    @property
+    def paths(self) -> tuple[str | os.PathLike[str], ...]:
+        """The files, none if there is text."""
+        if self.path is None:
+            return ()
+        return (self.path,) if isinstance(self.path, (str, os.PathLike)) else tuple(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +171,26 @@ class SSHOptions(Hop):
         )
         return cls(**values)
 
+    @classmethod
+    def from_ssh_config(
+        cls, alias: str, *, path: str | os.PathLike[str] | None = None, **overrides: Any
+    ) -> SSHOptions:
+        """Build from a user's own OpenSSH configuration, as ``ssh alias`` reads it (CONN-7).
+
+        Reads files: call it where blocking is allowed. ``path`` is read in place of
+        ``~/.ssh/config`` and ``/etc/ssh/ssh_config``. ``overrides`` are options of the target, as
+        ``from_mapping`` takes them; they come before the configuration, as the command line does
+        for ``ssh``. What is without effect here is told to the logger
+        ``intercede.transport.ssh_config``.
+
+        Raises:
+            ConfigurationError: A file cannot be read; a line is wrong, or is not supported and
+                would change where the login goes or how it is checked (file and line are said);
+                there is no key to log in with.
+        """
+        ask = Ask(alias, overrides.get("user"), overrides.get("port"))
+        return cls.from_mapping({**read_options(ask, path, overrides), **overrides})
+
 
 def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[str, Any]:
     if not isinstance(options, Mapping):
@@ -167,7 +202,7 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
         if "auth" in values:
             raise ConfigurationError(f"{owner}: give either identity or auth")
         values["auth"] = PrivateKey(values.pop("identity"))
-    if isinstance(values.get("known_hosts"), (str, os.PathLike)):
+    if isinstance(values.get("known_hosts"), (str, os.PathLike, list, tuple)):
         values["known_hosts"] = KnownHosts(path=values["known_hosts"])
     needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
     if needed:
