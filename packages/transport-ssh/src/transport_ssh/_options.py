@@ -188,7 +188,12 @@ class SSHOptions(Hop):
                 would change where the login goes or how it is checked (file and line are said);
                 there is no key to log in with.
         """
+        _check_name("alias", alias)
         ask = Ask(alias, overrides.get("user"), overrides.get("port"))
+        if ask.user is not None:
+            _check_name("user", ask.user)
+        if ask.port is not None:
+            _check_int("port", ask.port)
         return cls.from_mapping({**read_options(ask, path, overrides), **overrides})
 
 
@@ -219,7 +224,7 @@ def _check_name(what: str, value: object) -> None:
             f"{what} must not begin with '-', hold spaces or control characters, "
             "or be longer than 255 characters"
         )
-    if what == "host" and "@" in value:
+    if what in ("host", "alias") and "@" in value:
         raise ConfigurationError(
             f"{what} must not hold '@'", hint="give user, host and port as separate options"
         )

@@ -66,7 +66,7 @@ def _local() -> Local:
 def _sources(path: str | os.PathLike[str] | None) -> Iterable[Source]:
     """Yield the file that is named, or those that OpenSSH reads."""
     if path is not None:
-        named = os.path.expanduser(os.fspath(path))
+        named = os.path.expanduser(os.fsdecode(path))
         yield Source(named, _read(named))
         return
     users = os.path.expanduser(f"{_USER_DIRECTORY}/config")

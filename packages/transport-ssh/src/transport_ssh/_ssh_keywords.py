@@ -35,8 +35,8 @@ _LOGGING_IN = """
 """
 # Host keys: names and looks only.
 _HOST_KEYS = """
-    canonicaldomains canonicalizefallbacklocal canonicalizemaxdots checkhostip fingerprinthash globalknownhostsfile2 hashknownhosts updatehostkeys
-    userknownhostsfile2 visualhostkey
+    canonicaldomains canonicalizefallbacklocal canonicalizemaxdots checkhostip fingerprinthash
+    globalknownhostsfile2 hashknownhosts updatehostkeys userknownhostsfile2 visualhostkey
 """
 # What ssh does beside: sessions, forwarding, terminals, logs.
 _BESIDE = """

@@ -92,10 +92,10 @@ def _route(
         )
     found = lookup(ask)
     here = server(found, local)
-    jumps = _jumps(found, here, local) if given is None else given
-    if not jumps:
+    way = jumps(found, here, local) if given is None else given
+    if not way:
         return (here,)
-    return (*_route(jumps[-1], jumps[:-1] or None, lookup, local, trail), here)
+    return (*_route(way[-1], way[:-1] or None, lookup, local, trail), here)
 
 
 def server(found: Found, local: Local) -> Server:
@@ -165,6 +165,11 @@ def _name(found: Found, keyword: str) -> str | None:
     return word
 
 
+def _alias(found: Found) -> str | None:
+    word = _word(found, "hostkeyalias")
+    return word and word.lower()
+
+
 def _number(found: Found, keyword: str, default: int, last: int) -> int:
     word, line = _word(found, keyword), found.first(keyword)
     if word is None or line is None:
@@ -190,7 +195,7 @@ def _seconds(found: Found, keyword: str) -> float | None:
 
 def _settings(found: Found) -> dict[str, str | float]:
     settings: dict[str, str | float | None] = {
-        "host_key_alias": _word(found, "hostkeyalias"),
+        "host_key_alias": _alias(found),
         "connect_timeout": _seconds(found, "connecttimeout"),
         "keepalive_interval": _seconds(found, "serveraliveinterval"),
     }
@@ -204,7 +209,7 @@ def _tokens(found: Found, local: Local, user: str, port: int) -> dict[str, str]:
         "d": local.home,
         "h": found.host,
         "i": str(local.uid),
-        "k": _word(found, "hostkeyalias") or found.host,
+        "k": _alias(found) or found.host,
         "L": local.host.partition(".")[0],
         "l": local.host,
         "n": found.alias,
@@ -243,7 +248,7 @@ def _known_hosts(found: Found, tokens: Mapping[str, str], local: Local) -> tuple
     return tuple(paths)
 
 
-def _jumps(found: Found, here: Server, local: Local) -> tuple[Ask, ...]:
+def jumps(found: Found, here: Server, local: Local) -> tuple[Ask, ...]:
     """Return the jump hosts that a configuration asks for, in the order of the way."""
     word, line = _word(found, "proxyjump"), found.first("proxyjump")
     if word is None or line is None or _overruled(found, "proxyjump") or word.lower() == "none":
