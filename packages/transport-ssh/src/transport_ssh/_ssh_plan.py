@@ -242,6 +242,8 @@ def _known_hosts(found: Found, tokens: Mapping[str, str], local: Local) -> tuple
         line = found.first(keyword)
         if line is None:
             paths += default
+        elif "" in line.words:
+            refuse(line, "has an empty path")
         elif [word.lower() for word in line.words] != ["none"]:
             users = keyword == "userknownhostsfile"
             paths += [expand(line, w, tokens, local.env) if users else w for w in line.words]
@@ -255,16 +257,19 @@ def jumps(found: Found, here: Server, local: Local) -> tuple[Ask, ...]:
         return ()
     tokens = _tokens(found, local, here.user, here.port)
     # What is a path's only, such as %d, names no host.
-    value = expand(line, word, {each: tokens[each] for each in "hnpr"})
-    return tuple(_jump(line, each) for each in value.split(","))
+    names = {each: tokens[each] for each in "hnpr"}
+    return tuple(_jump(line, each, names) for each in word.split(","))
 
 
-def _jump(line: Line, text: str) -> Ask:
+def _jump(line: Line, text: str, tokens: Mapping[str, str]) -> Ask:
     """Read ``[user@]host[:port]`` or ``ssh://[user@]host[:port][/]``."""
     uri = text.lower().startswith("ssh://")
     match = _JUMP.fullmatch(text[len("ssh://") :].removesuffix("/") if uri else text)
     port = int(match["port"] or 0) if match else 0
     if match is None or port > _LAST_PORT or match["port"] == "0":
         refuse(line, f"has '{text}' for a jump host", "write [user@]host[:port], or none")
-    user = match["user"]
-    return Ask(match["six"] or match["host"], unquote(user) if uri and user else user, port or None)
+    host = match["six"] or expand(line, match["host"], tokens)
+    if match["user"] is None:
+        return Ask(host, None, port or None)
+    user = unquote(match["user"]) if uri else expand(line, match["user"], tokens)
+    return Ask(host, user, port or None)
