@@ -142,20 +142,3 @@ def test_endless_noise_is_not_kept() -> None:
     for _ in range(100):
         assert reader.feed(b"n" * 65536) == b""
     assert len(reader.rest()) <= 4096
-
-
-def test_the_stop_script_ends_a_group_and_says_so() -> None:
-    """Also a member that ignores TERM; zombies do not count."""
-    child = subprocess.Popen(
-        ["sh", "-c", "trap '' TERM; echo up; sleep 1000 & wait; sleep 1000"],
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    script = _wire.stop_script(child.pid, 0.1)
-    done = subprocess.run(["sh", "-c", script], capture_output=True, check=False, timeout=20)
-    assert done.stdout == b"gone\n"
-    assert child.wait(5) == -9
-    child.stdout.close()
-    assert b"!" not in script

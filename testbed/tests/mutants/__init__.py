@@ -160,6 +160,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     connections.LossIsAResult: ("ERR-03",),
     connections.LossIsFinished: ("ERR-03", "CONN-03"),
     connections.RaisesAtCloseAfterLoss: ("LIFE-02",),
+    connections.LeavesWhatWasLost: ("LIFE-05",),
     connections.LogsInForEachCall: ("CONN-01",),
     connections.EveryWaiterLogsIn: ("CONN-03",),
     connections.RepeatsCommands: ("CONN-03",),

@@ -21,6 +21,8 @@ from transport_core.authoring import emit
 from transport_local import LocalTransport
 from transport_testbed.conformance import HarnessError, Target
 
+from . import _naive
+
 VARIANTS: Mapping[str, Mapping[str, Any]] = {}
 """Ways to know the simulated server; a transport reads ``self.target.variant``."""
 
@@ -167,6 +169,17 @@ class RepeatsCommands(HeldTransport):
         except ConnectionLostError:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(super().run(*args, **options), 0.3)
+            raise
+
+
+class LeavesWhatWasLost(HeldTransport):
+    """A command whose connection broke runs on for ever."""
+
+    async def run(self, argv: Any, *, env: Any = None, **options: Any) -> Any:
+        try:
+            return await super().run(argv, env=env, **options)
+        except ConnectionLostError:
+            _naive.start(argv, env)
             raise
 
 

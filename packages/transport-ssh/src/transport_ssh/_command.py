@@ -14,7 +14,7 @@ from asyncssh.constants import EXTENDED_DATA_STDERR, OPEN_REQUEST_SESSION_FAILED
 from transport_core import DEFAULT_OUTPUT_LIMIT, CommandResult, Stdin
 from transport_core.authoring import BoundedOutput, Deadline, stdin_chunks
 
-from . import _wire
+from . import _leader, _wire
 
 
 class SecretBytes(bytes):
@@ -136,10 +136,13 @@ class Command(asyncssh.SSHClientSession[bytes]):
     @property
     def pgid(self) -> int | None:
         """The remote process group, once the begin marker told it."""
-        value = self.begin.value
-        number = int(value) if value is not None and value.isdigit() else 0
-        # Within a PID namespace of its own it may be 1, and "kill -- -1" means everybody.
-        return number if number > 1 else None
+        return _leader.read_pid(self.begin.value)
+
+    @property
+    def orphan(self) -> _leader.Leader | None:
+        """Its leader, if it was begun and nobody saw it end: it may run on without us."""
+        ended = self.status is not None or self.signal is not None
+        return None if ended or self.stopped else _leader.read_leader(self.begin.value)
 
     @property
     def complete(self) -> bool:

@@ -32,6 +32,7 @@ from ._file_errors import typed
 from ._get import get
 from ._link import Link
 from ._options import SSHOptions
+from ._orphans import Orphans
 from ._process import run
 from ._put import put
 from ._sftp import SharedSFTP
@@ -48,6 +49,7 @@ class Engine:
         self._grace = options.kill_grace
         self._link = Link(options, name, sink)
         self._sftp = SharedSFTP(self._link)
+        self._orphans = Orphans(self._link, options.kill_grace)
 
     async def open(self) -> None:
         """Connect."""
@@ -56,6 +58,7 @@ class Engine:
     async def close(self) -> None:
         """Close the sessions, then the connection."""
         try:
+            await self._orphans.close()
             await self._sftp.close()
         finally:
             await self._link.close()
@@ -93,6 +96,9 @@ class Engine:
                 raise
             if command.stopped is not None or not command.complete:
                 raise _run_errors.timeout_error(command, self._name) from error
+        finally:
+            if orphan := command.orphan:
+                self._orphans.add(orphan)
         return _run_errors.outcome(command, self._name)
 
     async def put(self, transfer: Transfer) -> TransferResult:

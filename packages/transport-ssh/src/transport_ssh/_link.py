@@ -66,6 +66,8 @@ class Link:
         self.name = name
         self.on_refused: Callable[[], None] = lambda: None
         """Called when the server refuses a session: who holds an idle one may give it up."""
+        self.on_connected: Callable[[], None] = lambda: None
+        """Called after each login."""
         self._options = options
         self._sink = sink
         self._sessions = Sessions(options.max_sessions)
@@ -81,6 +83,11 @@ class Link:
         """Calls that wait for a session."""
         return self._sessions.waiting
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a live connection."""
+        return self._dialled is not None and not self._dialled.target.is_closed()
+
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the live connection; one dial serves all who wait for it.
 
@@ -90,7 +97,7 @@ class Link:
         """
         if self._closed:
             raise TransportClosedError("the transport was closed", transport=self.name)
-        if self._dialled is not None and not self._dialled.target.is_closed():
+        if self._dialled is not None and self.is_open:
             return self._dialled.target
         if self._dialling is None or self._dialling.done():
             self._dialling = asyncio.create_task(self._dial(), name=f"dial {self.name}")
@@ -117,6 +124,7 @@ class Link:
             raise
         self._backoff.succeeded()
         self._dialled = dialled
+        self.on_connected()
         return dialled
 
     def _lost(self, dial_count: int, reason: Exception | None) -> None:

@@ -12,7 +12,7 @@ import functools
 import asyncssh
 from transport_core.authoring import finish
 
-from . import _wire
+from . import _leader, _wire
 from ._command import Command, Request, SecretBytes
 from ._link import Link
 
@@ -108,7 +108,7 @@ async def _stop_by_group(
     On the command's own connection only: another one may lead to another machine of the name.
     """
     grace = command.request.grace
-    plan = _wire.Plan(_wire.stop_script(pgid, grace), b"", b"")
+    plan = _wire.Plan(_leader.stop_script(pgid, grace), b"", b"")
     killer = Command(Request(argv=(b"kill",), plan=plan, grace=grace))
     try:
         # No turn is taken: all of them may be held by commands that hang.

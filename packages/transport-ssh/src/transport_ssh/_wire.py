@@ -13,7 +13,8 @@ Three forms, by what is sent (measured facts are in docs/decisions/0003):
 
 Markers hold a random token: ``:e`` begins stderr, ``:b PID`` begins stdout (next is exec),
 ``:c`` the working directory is missing, ``:x N`` exec failed. What stands before them is noise
-of the login's rc files (RUN-3).
+of the login's rc files (RUN-3). On Linux ``:b`` also says which boot of which machine the PID is
+of, and when its process began: by these a process is known again after the connection broke.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from ._leader import BOOT
 
 # Longer text makes the kernel refuse one word of 131,072 bytes (Linux, MAX_ARG_STRLEN), and
 # 262,144 make sshd drop the whole connection (measured on OpenSSH 9.2).
@@ -95,8 +98,12 @@ def _enter(mark: bytes, where: bytes) -> bytes:
 
 
 def _exec(mark: bytes, words: bytes) -> bytes:
+    # The names are the token, so that they are no variable of the caller's env.
+    boot, stat = (b"_" + mark.removeprefix(b"@") + end for end in (b"b", b"s"))
+    look = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
+    who = b' "$$" "$' + boot + b'" "${' + stat + b'##*)}"'
     # Quoted, since an exported IFS may hold digits.
-    return b"echo " + mark + b':b "$$"&&exec ' + words + b";exit $?"
+    return look + b" 2>/dev/null;echo " + mark + b":b" + who + b"&&exec " + words + b";exit $?"
 
 
 def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | None:
@@ -221,31 +228,3 @@ def read_failure(token: bytes, stderr: bytes, status: int | None) -> NotStarted 
     if found is None:
         return None
     return NotStarted("not found" if found[1] == b"127" else "not executable")
-
-
-def stop_script(pgid: int, grace: float) -> bytes:
-    """Return a command that ends a process group, and prints ``gone`` once it is (RUN-11).
-
-    TERM, then KILL after ``grace`` seconds, and at most 2 seconds more. Zombies do not count:
-    some containers have an init that does not reap. No ``!``, for tcsh. ``kill -s``, for dash.
-    """
-    group = b"-- -%d" % pgid
-    # /proc is asked before kill -0: that fails for a process of another user as well, and
-    # succeeds for zombies. 'sleep 0.05' is not POSIX; a second is counted as twenty of it.
-    turns = max(1, round(grace / 0.05))
-    body = (
-        b"a(){ [ -r /proc/self/stat ]||{ kill -s 0 " + group + b" 2>/dev/null;return;};"
-        b"for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"
-        b"set -- ${l##*)};"
-        b'[ "$3" = %d ]||continue;[ "$1" = Z ]||return 0;done;return 1;};'
-        % pgid
-        + b"z(){ if sleep 0.05 2>/dev/null;then i=$((i+1));else sleep 1;i=$((i+20));fi;};"
-        b"kill -s TERM " + group + b" 2>/dev/null;i=0;"
-        b"while a&&[ $i -lt %d ];do z;done;"
-        % turns
-        + b"kill -s KILL "
-        + group
-        + b" 2>/dev/null;i=0;"
-        b"while a;do [ $i -lt 40 ]||exit 1;z;done;echo gone"
-    )
-    return b"exec /bin/sh -c '" + body + b"'"

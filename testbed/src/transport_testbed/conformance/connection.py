@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from transport_core import Capability, ConnectionLostError, Delivery
 
@@ -100,6 +101,22 @@ class ConnectionTests:
             assert b"file" not in names or look(case, where + b"/file").st_size == 2**25
         else:
             assert look(case, where + b"/file").st_size == 2**25
+
+    @clause("LIFE-05", needs=(Capability.CONNECTION, Capability.STOP), offers=("cut",))
+    async def test_what_a_loss_left_running_is_ended_after_the_next_login(self, case: Case) -> None:
+        """A command whose connection broke does not run on once there is another one."""
+        script = sh("sleep 1000 & sleep 1000", case.marker)
+        lost = asyncio.create_task(
+            case.transport.run(script, env={"CONFORMANCE_MARK": case.marker})
+        )
+        await begun(case)
+        with cut(case):
+            await failure(ConnectionLostError, lost)
+        assert (await case.transport.run(["printf", "on"])).stdout == b"on"
+        with contextlib.suppress(AssertionError):
+            await case.eventually(lambda: not case.probe.processes(case.marker))
+        left = case.probe.processes(case.marker)
+        assert not left, f"still running: {left}"
 
     @clause("LIFE-02", needs=HELD, offers=("cut",), opened=False)
     async def test_closing_after_a_loss_is_silent(self, case: Case) -> None:

@@ -1,0 +1,62 @@
+"""Ends what ran on while the connection was lost, at the next login (LIFE-05).
+
+A session whose end nobody saw leaves its command running: only another login can end it. Each is
+ended only if it is provably the same process. Knows nothing of dialling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from transport_core import TransportError
+from transport_core.authoring import finish
+
+from . import _leader, _process, _wire
+from ._command import Command, Request
+from ._link import Link
+
+# More are forgotten, the oldest first: each costs a session after a loss.
+_MOST = 256
+
+
+class Orphans:
+    """Commands of lost connections, until they are ended."""
+
+    def __init__(self, link: Link, grace: float) -> None:
+        """Watch a link; ``grace`` is the seconds between TERM and KILL."""
+        self._link = link
+        self._grace = grace
+        self._leaders: list[_leader.Leader] = []
+        self._ending: asyncio.Task[None] | None = None
+        link.on_connected = self._start
+
+    def add(self, leader: _leader.Leader) -> None:
+        """Note a command whose connection broke; it is ended when there is another one."""
+        self._leaders = [*self._leaders[1 - _MOST :], leader]
+        if self._link.is_open:
+            self._start()
+
+    def _start(self) -> None:
+        if self._leaders and (self._ending is None or self._ending.done()):
+            self._ending = asyncio.create_task(self._end(), name="end orphans")
+
+    async def _end(self) -> None:
+        while self._leaders:
+            leader = self._leaders[0]
+            plan = _wire.Plan(_leader.reap_script(leader, self._grace), b"", b"")
+            reaper = Command(Request(argv=(b"reap",), plan=plan, grace=self._grace))
+            try:
+                await _process.run(self._link, reaper)
+            except TransportError:
+                return  # lost again: the next login tries again
+            if not reaper.complete:
+                return
+            self._leaders.remove(leader)
+
+    async def close(self) -> None:
+        """Give up."""
+        if self._ending is not None and not self._ending.done():
+            self._ending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await finish(self._ending)

@@ -1,0 +1,99 @@
+"""Who leads a command's group, and the scripts that end it, as a real ``sh`` reads them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from transport_ssh import _leader, _wire
+from transport_ssh._leader import Leader
+
+BOOT = "0bd8a5e3-7b0c-4f6e-9a3c-0123456789ab"
+STAT = b" S 1 42 42 0 -1 4194304 99 0 0 0 0 0 0 0 20 0 1 0 777 2367488 200"
+LEADER = Leader(42, BOOT, "777")
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """Two processes in a group of their own, that ignore TERM."""
+    argv = ["sh", "-c", "trap '' TERM; echo up; sleep 100 & wait; sleep 100"]
+    with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE) as found:
+        assert found.stdout is not None
+        found.stdout.readline()
+        yield found
+        found.kill()
+
+
+def leader_of(pid: int) -> Leader:
+    """Return what the begin marker of this process would say."""
+    stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2]
+    boot = Path(_leader.BOOT.decode()).read_bytes().strip()
+    found = _leader.read_leader(b"%d %s %s" % (pid, boot, stat))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        (b"42 " + BOOT.encode() + b" " + STAT, LEADER),
+        (b"42 " + BOOT.encode() + STAT, LEADER),
+        (b"42", None),
+        (b"42  ", None),
+        (b"42 " + BOOT.encode() + b" ", None),
+        (b"42 " + BOOT.encode() + STAT.replace(b"777", b"x"), None),
+        (b"42 $(touch /x) " + STAT, None),
+        (b"1 " + BOOT.encode() + STAT, None),
+        (b"x " + BOOT.encode() + STAT, None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_a_leader_is_known_only_where_all_of_it_was_told(
+    told: bytes | None, wanted: Leader | None
+) -> None:
+    """A system without /proc tells the PID alone, and a lie is no part of a script."""
+    assert _leader.read_leader(told) == wanted
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"), [(b"42", 42), (b"42 more", 42), (b"1", None), (b"-1", None), (None, None)]
+)
+def test_a_group_is_never_everybodys(told: bytes | None, wanted: int | None) -> None:
+    """``kill -- -1`` means every process there is."""
+    assert _leader.read_pid(told) == wanted
+
+
+def test_the_begin_marker_tells_all_of_it() -> None:
+    """As a real shell writes it."""
+    plan = _wire.plan([b"true"], token=b"@t0k3n")
+    done = subprocess.run(["sh", "-c", plan.command], capture_output=True, check=True)
+    reader = _wire.Unmarker(plan.token + b":b")
+    assert reader.feed(done.stdout) == b""
+    found = _leader.read_leader(reader.value)
+    assert found is not None
+    assert found.pid == _leader.read_pid(reader.value)
+
+
+def test_the_stop_script_ends_a_group_and_says_so(child: subprocess.Popen[bytes]) -> None:
+    """What is in the group is gone; a zombie is not taken for one that lives."""
+    script = _leader.stop_script(child.pid, 0.1)
+    assert subprocess.check_output(["sh", "-c", script]) == b"gone\n"
+    assert child.wait(5) == -9
+    assert b"!" not in script
+
+
+def test_the_reap_script_ends_only_the_very_same_process(
+    child: subprocess.Popen[bytes],
+) -> None:
+    """Another boot, another machine, or another process of that PID is left alone."""
+    right = leader_of(child.pid)
+    others = [Leader(right.pid, BOOT, right.start), Leader(right.pid, right.boot, "1")]
+    for other in (*others, Leader(2**22 - 1, right.boot, right.start)):
+        script = _leader.reap_script(other, 0.1)
+        assert subprocess.check_output(["sh", "-c", script]) == b""
+        assert child.poll() is None
+    assert subprocess.check_output(["sh", "-c", _leader.reap_script(right, 0.1)]) == b"gone\n"
+    assert child.wait(5) == -9
