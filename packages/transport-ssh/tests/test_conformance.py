@@ -18,13 +18,16 @@ def hop(endpoint: Any) -> dict[str, Any]:
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, and for each login shell."""
+    """Direct, through the jump host, for each login shell, and by a user's configuration."""
 
-    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*")
+    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*", "ssh-config")
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
-        """Build from the endpoint that the target stands for, and the hop before it."""
+        """Build from the user's configuration, or the endpoint and the hop before it."""
+        if "ssh_config" in target.facts:
+            path = target.facts["ssh_config"]
+            return SSHTransport.from_ssh_config(target.facts["alias"], path=path)
         endpoint = target.facts["endpoint"]
         via = (Hop(**hop(endpoint.via)),) if endpoint.via else ()
         return SSHTransport(SSHOptions(**hop(endpoint), via=via))

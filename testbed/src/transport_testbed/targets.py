@@ -11,9 +11,11 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transport_testbed import _ssh_config
 from transport_testbed._outside import LocalProbe, SessionFaults
 from transport_testbed._shared import NoStackError, SharedStack
 from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
@@ -29,6 +31,7 @@ ENDPOINTS: Mapping[str, str] = {
     "direct": "bash",
     "jump": "jump-bash",
     "defaults": "defaults",
+    "ssh-config": "jump-bash",
     **{f"login-{shell}": shell for shell in _SHELLS},
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
     **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
@@ -37,7 +40,8 @@ ENDPOINTS: Mapping[str, str] = {
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
-    name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")
+    "ssh-config": "config",
+    **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
 
@@ -90,7 +94,11 @@ class Places:
         endpoint = None if name == STACK else _endpoint(stack, name)
         server = endpoint.server if endpoint else STACK
         with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
-            yield _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
+            target = (
+                _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
+            )
+            with _workdir(None, None) as folder:
+                yield _by_config(stack, target, folder) if name == "ssh-config" else target
 
     def _stack(self) -> Stack:
         try:
@@ -173,7 +181,19 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
     )  # fmt: skip
 
 
+def _by_config(stack: Stack, target: Target, folder: str) -> Target:
+    """Return the same place, to be reached by a user's own configuration."""
+    found, other = target.facts["endpoint"], stack.endpoint("jump-dash")
+    facts, variants = _ssh_config.configured(Path(folder), found, other)
+    lacks = {fact: why for fact, why in target.not_offered.items() if fact != "ssh-config"}
+    return replace(
+        target, facts={**target.facts, **facts}, variants=variants,
+        offers=target.offers | {"ssh-config"}, not_offered=lacks,
+    )  # fmt: skip
+
+
 _WHY_NOT = {
+    "ssh-config": "it is reached without a configuration of OpenSSH's",
     "login-shell": "nothing logs in here",
     "noisy-rc": "its rc files print nothing: noisy-* has those that do",
     "login-counter": "nothing logs in here, so no server counts it",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import (
     commands,
+    configurations,
     connections,
     failures,
     life,
@@ -166,5 +167,16 @@ TABLE: dict[type, tuple[str, ...]] = {
     connections.RepeatsCommands: ("CONN-03",),
     connections.LosesBytesOnTheWay: ("CONN-05",),
     connections.TellsNobody: ("CONN-08",),
+    # a configuration
+    configurations.LogsInAsOneself: ("CONN-07",),
+    configurations.IgnoresTheHop: ("CONN-07",),
+    configurations.ReadsItOnce: ("CONN-07",),
+    configurations.TakesOneSpelling: ("CONN-07",),
+    configurations.IgnoresPort: ("CONN-07",),
+    configurations.OffersOtherKeys: ("CONN-07",),
+    configurations.TrustsOtherFiles: ("CONN-07",),
+    configurations.HopsAreAlike: ("CONN-07",),
+    configurations.PassesOverOptions: ("CONN-07",),
+    configurations.NamesNoLine: ("CONN-07",),
 }
 """Each broken transport, and the clauses of which at least one test must fail by assertion."""

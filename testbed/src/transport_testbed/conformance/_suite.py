@@ -28,6 +28,7 @@ from transport_testbed.conformance.run_errors import RunErrorsTests
 from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
 from transport_testbed.conformance.slurm import SlurmTests
+from transport_testbed.conformance.ssh_config import SSHConfigTests
 
 
 class TransportConformance(
@@ -43,6 +44,7 @@ class TransportConformance(
     FilesTreesTests,
     ErrorsTests,
     ConnectionTests,
+    SSHConfigTests,
     DiscoveryTests,
     CapabilitiesTests,
     SlurmTests,
