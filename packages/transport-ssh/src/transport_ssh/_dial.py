@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,7 +204,9 @@ def _read_pins(source: KnownHosts) -> tuple[tuple[_hostkeys.Pin, ...], tuple[str
     if source.text is not None:
         pins, malformed = _hostkeys.parse(source.text)
         return pins, tuple(f"line {number}" for number in malformed)
-    texts = {path: _read_text(path) for path in (Path(each).expanduser() for each in source.paths)}
+    # Not Path.expanduser, which raises what is no error of ours for a user who does not exist.
+    paths = [Path(os.path.expanduser(each)) for each in source.paths]
+    texts = {path: _read_text(path) for path in paths}
     missing = [path for path, text in texts.items() if text is None]
     if len(missing) == len(texts):
         shown = "', '".join(map(str, missing))

@@ -127,6 +127,8 @@ class _Search:
         for pattern in line.words:
             if not source.user and pattern.startswith("~"):
                 refuse(line, "is relative to a home, in a file of the system")
+            if active and ("%" in pattern or "${" in pattern):
+                refuse(line, "has tokens, which are not supported there", "write the whole path")
             for each in self.include(pattern, source.user):
                 if depth >= DEPTH:
                     refuse(

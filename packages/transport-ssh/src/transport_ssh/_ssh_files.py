@@ -13,7 +13,6 @@ import pwd
 import socket
 import stat
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import Any
 
 from transport_core import ConfigurationError
@@ -81,7 +80,7 @@ def _included(pattern: str, user: bool) -> Iterable[Source]:  # noqa: FBT001 - I
     """Yield the files that an Include names; none is no error."""
     base = _USER_DIRECTORY if user else _SYSTEM_DIRECTORY
     whole = os.path.expanduser(pattern if pattern.startswith("~") else os.path.join(base, pattern))
-    for name in sorted(glob.glob(os.path.expanduser(whole)), key=os.fsencode):
+    for name in sorted(glob.glob(whole), key=os.fsencode):
         yield Source(name, _read(name, trusted=False), user=user)
 
 
@@ -180,4 +179,4 @@ def _certificate(server: Server, identity: str) -> str | None:
 
 
 def _existing(paths: Iterable[str]) -> list[str]:
-    return [path for path in paths if Path(path).expanduser().exists()]
+    return [path for path in paths if os.path.exists(os.path.expanduser(path))]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from transport_core import ConfigurationError
+from transport_core.authoring import escape
 
 _LINE = re.compile(r'[ \t\r]*([^ \t\r="]*)[ \t\r]*=?[ \t\r]*(.*)', re.DOTALL)
 _PIECE = re.compile(
@@ -55,7 +56,7 @@ class Line:
 
 def refuse(line: Line, problem: str, hint: str | None = None) -> NoReturn:
     """Say what is wrong with a line, and where it stands."""
-    raise ConfigurationError(f"{line.where}: {line.name} {problem}", hint=hint)
+    raise ConfigurationError(escape(f"{line.where}: {line.name} {problem}"), hint=hint)
 
 
 def parse(source: Source) -> Iterator[Line]:
@@ -71,6 +72,8 @@ def parse(source: Source) -> Iterator[Line]:
             continue
         words = _words(rest)
         line = Line(f"{source.name}:{number}", name, tuple(words or ()), rest)
+        if "\0" in text:
+            refuse(line, "holds NUL")
         if words is None:
             refuse(line, "has a quote without an end")
         if not words:

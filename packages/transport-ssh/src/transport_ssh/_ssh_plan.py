@@ -17,6 +17,9 @@ from ._ssh_config import Ask, Found
 from ._ssh_keywords import REFUSED, UNUSED, USED
 from ._ssh_lines import Line, expand, matches_any, refuse
 
+MOST_JUMPS = 16
+"""Jump hosts on one way; each is a login."""
+
 _LAST_PORT = 65535
 _DIRECTORY = "~/.ssh"
 _DEFAULT_KEYS = tuple(f"{_DIRECTORY}/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519"))
@@ -90,6 +93,8 @@ def _route(
             f"ProxyJump goes round in a circle: {' -> '.join(trail)}",
             hint=f"write 'ProxyJump none' into a block for {ask.alias}, above the other",
         )
+    if len(before) > MOST_JUMPS:
+        raise ConfigurationError(f"ProxyJump has more than {MOST_JUMPS} jump hosts on the way")
     found = lookup(ask)
     here = server(found, local)
     way = jumps(found, here, local) if given is None else given
