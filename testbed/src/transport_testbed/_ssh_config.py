@@ -137,4 +137,4 @@ def _respelled(text: str) -> str:
     """Write the same as another editor would: capitals, equals signs, quotes, line ends."""
     text = re.sub(r"^( *)(\w+) ", lambda m: f"\t{m[2].upper()} = ", text, flags=re.MULTILINE)
     text = re.sub(r"= (tt-pinned|\d+)$", r'= "\1"  # quoted', text, flags=re.MULTILINE)
-    return "\ufeff" + text.replace("\n", "\r\n")
+    return text.replace("\n", "\r\n")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncssh
-from transport_core import Authenticated, ConfigurationError, Connected, EventSink, Warned
+from transport_core import Authenticated, Connected, EventSink, Warned
 from transport_core.authoring import emit
 
 from . import _hostkeys, _quickack
 from ._keys import load_key
-from ._options import Hop, KnownHosts, SSHOptions
+from ._known_hosts import read_known_hosts
+from ._options import Hop, SSHOptions
 from ._translate import connect_error
 
 # AES-GCM is several times faster than asyncssh's first choice, chacha20, on CPUs with AES
@@ -24,8 +23,6 @@ _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 
 # An RSA key signs with SHA-2 (RFC 8332); its own name would mean SHA-1.
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
-
-_PIN_IT = "write the site's host key into it; there is no trust on first use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ async def _open_hop(
     sink: EventSink | None,
     on_lost: Callable[[Exception | None], None],
 ) -> asyncssh.SSHClientConnection:
-    pins, malformed = await asyncio.to_thread(_read_pins, hop.known_hosts)
+    pins, malformed = await asyncio.to_thread(read_known_hosts, hop.known_hosts)
     if malformed:
         lines = ", ".join(malformed)
         emit(Warned(transport=name, message=f"{where}: known_hosts {lines} skipped"), sink)
@@ -197,36 +194,3 @@ def _connection_options(
         keepalive_interval=hop.keepalive_interval,
         keepalive_count_max=hop.keepalive_count,
     )
-
-
-def _read_pins(source: KnownHosts) -> tuple[tuple[_hostkeys.Pin, ...], tuple[str, ...]]:
-    """Return the pins, and where there are lines that are none."""
-    if source.text is not None:
-        pins, malformed = _hostkeys.parse(source.text)
-        return pins, tuple(f"line {number}" for number in malformed)
-    # Not Path.expanduser, which raises what is no error of ours for a user who does not exist.
-    paths = [Path(os.path.expanduser(each)) for each in source.paths]
-    texts = {path: _read_text(path) for path in paths}
-    missing = [path for path, text in texts.items() if text is None]
-    if len(missing) == len(texts):
-        shown = "', '".join(map(str, missing))
-        raise ConfigurationError(
-            f"known_hosts '{shown}' cannot be read: no such file", hint=_PIN_IT
-        )
-    found = [(path, *_hostkeys.parse(text)) for path, text in texts.items() if text is not None]
-    return (
-        tuple(pin for _, pins, _ in found for pin in pins),
-        tuple(f"{path} line {number}" for path, _, malformed in found for number in malformed),
-    )
-
-
-def _read_text(path: Path) -> str | None:
-    """Return the text of a known_hosts file; None if it is not there."""
-    try:
-        return path.read_text("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigurationError(
-            f"known_hosts '{path}' cannot be read: {error.strerror}", hint=_PIN_IT
-        ) from error

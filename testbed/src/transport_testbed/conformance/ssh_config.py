@@ -51,7 +51,7 @@ class SSHConfigTests:
 
     @clause("CONN-07", needs=HELD, offers=("ssh-config",), opened=False, about="config")
     async def test_a_configuration_may_be_spelled_in_many_ways(self, case: Case) -> None:
-        """Capitals, equals signs, quotes, comments, carriage returns, a byte order mark."""
+        """Capitals, equals signs, quotes, comments, carriage returns."""
         assert await _home(case, "another spelling") == case.target.facts["home"]
 
     @clause("CONN-07", needs=HELD, offers=("ssh-config",), opened=False, about="config")
