@@ -83,6 +83,14 @@ def test_jump_hosts_are_looked_up_themselves(text: str, wanted: list[str]) -> No
     assert labels(text) == wanted
 
 
+def test_a_way_that_is_given_replaces_a_command() -> None:
+    """As ``ssh -J first last`` does, whatever the block of ``last`` says."""
+    text = "Host h\nProxyJump first,last\nHost last\nProxyCommand nc\nHost first\nPort 5\n"
+    assert labels(text) == ["me@first:5", "me@last:22", "me@h:22"]
+    with pytest.raises(ConfigurationError, match="ProxyCommand nc"):
+        labels(text, "last")
+
+
 def test_each_hop_has_its_own_key() -> None:
     """Nothing of the target's is a hop's."""
     way = servers("Host h\nProxyJump gate\nIdentityFile ~/h\n" + GATES)

@@ -82,9 +82,10 @@ def test_overrides_come_before_the_configuration(home: Home) -> None:
 
 
 def test_a_way_that_is_given_replaces_the_jump_hosts(home: Home) -> None:
-    """They are not even looked up."""
-    home("Host h\nProxyJump gate\nHost gate\nPort x\n")
-    assert SSHOptions.from_ssh_config("h", identity="k", via=()).via == ()
+    """They are not even looked up; nor does it matter that there was a command."""
+    home("Host h\nProxyJump gate\nHost gate\nPort x\nHost c\nProxyCommand nc\n")
+    for name in ("h", "c"):
+        assert SSHOptions.from_ssh_config(name, identity="k", via=()).via == ()
 
 
 @pytest.mark.parametrize(

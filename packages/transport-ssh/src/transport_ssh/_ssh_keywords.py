@@ -55,7 +55,7 @@ USED = frozenset(_USED.split())
 REFUSED: Mapping[str, tuple[frozenset[str], str]] = {
     keyword: (frozenset(harmless.split()), hint)
     for keyword, harmless, hint in (
-        ("proxycommand", "none", "use ProxyJump"),
+        ("proxycommand", "none", "use ProxyJump, or give via="),
         ("canonicalizehostname", "no false none", "write the whole name as HostName"),
         ("canonicalizepermittedcnames", "none", "write the whole name as HostName"),
         ("refuseconnection", "", "that is what it is there for"),

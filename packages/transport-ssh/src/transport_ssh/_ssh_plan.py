@@ -96,20 +96,22 @@ def _route(
     if len(before) > MOST_JUMPS:
         raise ConfigurationError(f"ProxyJump has more than {MOST_JUMPS} jump hosts on the way")
     found = lookup(ask)
-    here = server(found, local)
+    here = server(found, local, proxied=given is not None)
     way = jumps(found, here, local) if given is None else given
     if not way:
         return (here,)
     return (*_route(way[-1], way[:-1] or None, lookup, local, trail), here)
 
 
-def server(found: Found, local: Local) -> Server:
+def server(found: Found, local: Local, *, proxied: bool = False) -> Server:
     """Return what the lines say of the server itself.
+
+    With ``proxied``, the way to it is given otherwise: its own ProxyCommand does not count.
 
     Raises:
         ConfigurationError: A line is refused, unknown, or its value impossible.
     """
-    _check(found)
+    _check(found, {"proxycommand"} if proxied else set())
     port = _number(found, "port", 22, _LAST_PORT)
     user = _name(found, "user") or local.user
     _name(found, "hostname")
@@ -125,13 +127,14 @@ def server(found: Found, local: Local) -> Server:
     )  # fmt: skip
 
 
-def _check(found: Found) -> None:
+def _check(found: Found, replaced: set[str]) -> None:
     ignored = [word for line in found.lines.get("ignoreunknown", ()) for word in line.words]
     patterns = [each.lower() for word in ignored for each in word.split(",")]
     for keyword, (line, *_) in found.lines.items():
         if keyword in REFUSED:
             harmless, hint = REFUSED[keyword]
-            if not _overruled(found, keyword) and " ".join(line.words).lower() not in harmless:
+            counts = keyword not in replaced and not _overruled(found, keyword)
+            if counts and " ".join(line.words).lower() not in harmless:
                 refuse(line, f"{line.words[0]} is not supported", f"{hint}, or {_OTHERWISE}")
         elif keyword not in USED | UNUSED and not matches_any(keyword, patterns):
             refuse(line, "is not known", "look how it is spelled, or name it in IgnoreUnknown")
