@@ -15,7 +15,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "layers", "tests", "conformance"]
+nox.options.sessions = ["lint", "types", "layers", "coverage", "tests", "conformance"]
 
 PROJECTS = [str(path.parent) for path in sorted(Path().glob("packages/*/pyproject.toml"))]
 PROJECTS.append("testbed")
@@ -72,6 +72,13 @@ def layers(session: nox.Session) -> None:
     _install(session, "layers", "test")
     session.run("lint-imports", "--no-cache", "--no-logo")
     session.run("python", "ci/layers.py")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Hold what decides to every branch: each pure module by its own tests alone."""
+    _install(session, "test", "coverage")
+    session.run("python", "ci/branches.py")
 
 
 @nox.session

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed._faults import Sessions
+from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed.conformance import HarnessError
 
 PROBE = LocalProbe()
@@ -60,14 +61,40 @@ def test_logins_are_counted_in_a_log(tmp_path: Path) -> None:
         "Accepted key ED25519 SHA256:x found at /k:1\n"
         "Accepted publickey for u from 127.0.0.1 port 1 ssh2: ED25519 SHA256:x\n"
     )
-    assert LocalProbe(log=str(log)).logins() == 1
+    assert LocalProbe(log=ServerLog(str(log))).logins() == 1
+    assert LocalProbe(log=ServerLog(str(log), "u")).logins() == 1
+    assert LocalProbe(log=ServerLog(str(log), "v")).logins() == 0
+    assert LocalProbe(hop_log=ServerLog(str(log), "u")).offers_at_hop("SHA256:x") == 1
+    assert LocalProbe(hop_log=ServerLog(str(log), "u")).offers_at_hop("SHA256:y") == 0
     assert PROBE.logins() is None
+
+
+@pytest.mark.parametrize(
+    ("line", "attempts"),
+    (
+        ("Connection from 127.0.0.1 port 1 on 127.0.0.1 port 2", 0),
+        ("Received disconnect from 127.0.0.1 port 1:9: no [preauth]", 0),
+        ("Disconnected from 127.0.0.1 port 1 [preauth]", 0),
+        ("Postponed publickey for u from 127.0.0.1 port 1 ssh2 [preauth]", 1),
+        ("Failed publickey for u from 127.0.0.1 port 1 ssh2: ED25519 SHA256:x", 1),
+        ("Failed none for invalid user u from 127.0.0.1 port 1 ssh2", 1),
+        ("Invalid user u from 127.0.0.1 port 1", 1),
+        ("Connection closed by authenticating user u 127.0.0.1 port 1 [preauth]", 1),
+        ("Connection closed by authenticating user us 127.0.0.1 port 1 [preauth]", 0),
+    ),
+)
+def test_attempts_are_found_in_a_log(line: str, attempts: int, tmp_path: Path) -> None:
+    """Who leaves before he says who he is has made none."""
+    log = tmp_path / "log"
+    log.write_text(f"{line}\n")
+    assert LocalProbe(log=ServerLog(str(log), "u")).attempts() == attempts
+    assert LocalProbe(hop_log=ServerLog(str(log), "u")).attempts_at_hop() == attempts
 
 
 def test_a_cut_that_cuts_nothing_is_an_error_of_the_testbed() -> None:
     """A fault that was not there has tested nothing."""
     with (
-        pytest.raises(HarnessError, match="nothing was cut"),
-        SessionFaults(daemon=os.getpid(), user="nobody").cut(),
+        pytest.raises(HarnessError, match="nothing broken"),
+        Sessions(daemon=os.getpid(), user="nobody").cut(),
     ):
         pass

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from transport_testbed import cli
-from transport_testbed.conformance import HarnessError
+from transport_testbed.conformance import HarnessError, Target
 from transport_testbed.conformance._target import NotOfferedError
 from transport_testbed.stack import Stack, providers
 from transport_testbed.targets import ENDPOINTS, Places
@@ -28,14 +28,24 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     found.stop()
 
 
-def client(places: Places, name: str, command: str) -> subprocess.Popen[bytes]:
+def client(places: Places, target: Target, command: str) -> subprocess.Popen[bytes]:
     """Start OpenSSH's client of the stack."""
     stack: Stack = places.shared.get()
     known, config = Path(stack.root, "known"), Path(stack.root, "config")
     known.write_text("".join(each.known_hosts for each in stack.endpoints))
     config.write_text(cli.ssh_config(stack, known))
-    argv = [str(Path(stack.root, "openssh", "ssh")), "-F", str(config), ENDPOINTS[name], command]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    argv = [str(Path(stack.root, "openssh", "ssh")), "-F", str(config)]
+    argv += [target.facts["endpoint"].name, command]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+
+
+def await_file(target: Target, name: bytes) -> None:
+    """Wait until a session has made a file in the directory of the test."""
+    end = time.monotonic() + 10
+    while target.probe.lstat(os.fsencode(target.workdir) + b"/" + name) is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_every_place_opens_with_a_directory_that_its_login_can_write(places: Places) -> None:
@@ -58,11 +68,8 @@ def test_logins_are_counted_and_cut(places: Places, name: str) -> None:
     """One login is one; a cut ends it, and only sessions of this target."""
     with places.open(name, alone=True) as target:
         before = target.probe.logins()
-        with client(places, name, f"touch {target.workdir}/in; sleep 60") as session:
-            end = time.monotonic() + 10
-            while target.probe.lstat(os.fsencode(target.workdir) + b"/in") is None:
-                assert time.monotonic() < end
-                time.sleep(0.01)
+        with client(places, target, f"touch {target.workdir}/in; sleep 60") as session:
+            await_file(target, b"in")
             after = target.probe.logins()
             assert target.faults is not None
             with target.faults.cut() as ended:
@@ -71,6 +78,50 @@ def test_logins_are_counted_and_cut(places: Places, name: str) -> None:
         assert before is not None
         assert after == before + 1
         with pytest.raises(HarnessError), target.faults.cut():
+            pass
+
+
+@pytest.mark.parametrize("what", ["freeze", "freeze_hop"])
+def test_frozen_sessions_answer_when_they_go_on(places: Places, what: str) -> None:
+    """Nothing comes while they are stopped, at the target or the hop; nothing is lost by it."""
+    with places.open("jump", alone=True) as target:
+        command = f"touch {target.workdir}/in; read x; echo $x"
+        with client(places, target, command) as session:
+            await_file(target, b"in")
+            with getattr(target.faults, what)() as stopped:
+                assert stopped >= 1
+                with pytest.raises(subprocess.TimeoutExpired):
+                    session.communicate(b"word\n", timeout=0.2)
+            assert session.communicate(timeout=10)[0] == b"word\n"
+            assert session.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["direct", "jump"])
+def test_a_server_shows_another_host_key_for_a_while(places: Places, name: str) -> None:
+    """Who pins the old one is not let in by his own client, and tries no login; then he is."""
+    with places.open(name, alone=True) as target:
+        assert target.faults is not None
+        with client(places, target, "true") as session:
+            assert session.wait(10) == 0
+        before = target.probe.attempts()
+        assert before
+        with target.faults.new_host_key(), client(places, target, "true") as session:
+            assert session.wait(10) == 255
+        assert target.probe.attempts() == before
+        with client(places, target, "true") as session:
+            assert session.wait(10) == 0
+        after = target.probe.attempts()
+        assert after is not None
+        assert after > before
+
+
+def test_what_others_use_is_not_broken(places: Places) -> None:
+    """A place that is not alone on its server does not change its key; direct has no hop."""
+    with places.open("direct") as target:
+        assert target.faults is not None
+        with pytest.raises(HarnessError, match="shares"), target.faults.new_host_key():
+            pass
+        with pytest.raises(HarnessError, match="no hop"), target.faults.freeze_hop():
             pass
 
 

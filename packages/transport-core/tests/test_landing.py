@@ -205,3 +205,15 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
     place.close()
     place.close()
     assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_pipe_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+    os.mkfifo(tmp_path / "f")
+    with landing(tmp_path / "f", overwrite=overwrite) as place:
+        with pytest.raises(UnsafePathError):
+            write(place)
+        with pytest.raises(UnsafePathError):
+            place.make_link((), b"x", inside=False)
+    assert stat.S_ISFIFO((tmp_path / "f").lstat().st_mode)
+    assert names(tmp_path) == ["f"]

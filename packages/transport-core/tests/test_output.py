@@ -28,3 +28,17 @@ def test_small_chunks_cost_no_more_than_their_bytes() -> None:
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 1_000_000
+
+
+def test_handing_out_what_was_kept_costs_no_copy() -> None:
+    """A limit of 64 MiB is 64 MiB of memory, not twice that."""
+    tracemalloc.start()
+    output, size = BoundedOutput(None), 48 * 1024 * 1024
+    for _ in range(size // 65536):
+        output.feed(bytes(65536))
+    kept = output.getvalue()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(kept) == size
+    assert peak < 1.3 * size
+    assert output.getvalue() is kept

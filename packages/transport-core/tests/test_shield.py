@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from transport_core.authoring import entered, finish, off_loop
+from transport_core.authoring import entered, finish, off_loop, stoppable
 
 
 @pytest.mark.asyncio
@@ -137,3 +137,57 @@ async def test_entered_leaves_what_was_entered_while_it_was_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert steps.seen == ["enter", "CancelledError", "exit"]
+
+
+@pytest.mark.asyncio
+async def test_what_is_stoppable_gives_the_result_or_the_error() -> None:
+    async def gives() -> int:
+        return 3
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    assert await stoppable(gives(), 1.0) == 3
+    with pytest.raises(ZeroDivisionError):
+        await stoppable(fails(), 1.0)
+
+
+@pytest.mark.asyncio
+async def test_a_clean_up_that_waits_for_ever_is_broken_off_at_every_level() -> None:
+    ended: list[int] = []
+
+    async def silent(level: int) -> None:
+        try:
+            if level:
+                await silent(level - 1)
+            await asyncio.Event().wait()
+        finally:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(level)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await stoppable(silent(3), 0.05)
+    assert ended == [0, 1, 2, 3]
+
+
+@pytest.mark.asyncio
+async def test_a_clean_up_in_time_is_not_broken_off() -> None:
+    closed: list[int] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.02)
+            closed.append(1)
+
+    task = asyncio.create_task(stoppable(work(), 30.0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed == [1]

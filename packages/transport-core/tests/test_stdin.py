@@ -1,6 +1,9 @@
 """Standard input in all its forms."""
 
+import asyncio
+import contextlib
 import io
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -64,3 +67,42 @@ async def test_a_source_may_give_bytes_only(tmp_path: Path) -> None:
         await joined(pieces("text"))
     with pytest.raises(FileNotFoundError):
         await joined(tmp_path / "absent")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("buffering", [0, -1])
+async def test_a_pipe_gives_what_is_there_and_holds_no_thread(buffering: int) -> None:
+    """A read of a pipe cannot be ended, so none is begun before there is something."""
+    inside, outside = os.pipe()
+    before = set(os.listdir("/proc/self/fd"))
+    with open(inside, "rb", buffering=buffering) as file, open(outside, "wb", 0) as writer:
+        async with contextlib.aclosing(stdin_chunks(file)) as chunks:
+            writer.write(b"some")
+            assert await anext(chunks) == b"some"
+            later: asyncio.Task[bytes] = asyncio.ensure_future(anext(chunks))
+            await asyncio.wait({later}, timeout=0.05)
+            assert not later.done()
+            later.cancel()
+            await asyncio.wait({later})
+        assert set(os.listdir("/proc/self/fd")) == before
+        executor = asyncio.get_running_loop()._default_executor  # type: ignore[attr-defined]
+        assert executor._work_queue.empty()
+        assert executor._idle_semaphore.acquire(timeout=1), "a thread still reads"
+        executor._idle_semaphore.release()
+
+
+@pytest.mark.asyncio
+async def test_a_pipe_is_read_to_its_end() -> None:
+    """Also where its end comes later than its last bytes, and where it is a device."""
+    inside, outside = os.pipe()
+    with open(inside, "rb") as file:
+        writing = asyncio.create_task(asyncio.to_thread(_write, outside, b"x" * 300_000))
+        assert await joined(file) == b"x" * 300_000
+        await writing
+    with open("/dev/null", "rb") as file:
+        assert await joined(file) == b""
+
+
+def _write(fd: int, data: bytes) -> None:
+    with open(fd, "wb") as file:
+        file.write(data)

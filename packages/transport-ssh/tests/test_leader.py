@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from transport_ssh import _leader, _wire
 from transport_ssh._leader import Leader
 
@@ -97,3 +99,33 @@ def test_the_reap_script_ends_only_the_very_same_process(
         assert child.poll() is None
     assert subprocess.check_output(["sh", "-c", _leader.reap_script(right, 0.1)]) == b"gone\n"
     assert child.wait(5) == -9
+
+
+@given(
+    st.binary() | st.from_regex(rb"[0-9]{1,40}( [0-9a-f-]{8,64}( [0-9]+){20,24})?", fullmatch=True)
+)
+def test_what_a_server_tells_of_a_process_is_taken_only_if_it_can_be_one(told: bytes) -> None:
+    """A PID, a boot and a start; whatever else comes is no process, and no error."""
+    pid = _leader.read_pid(told)
+    assert pid is None or 1 < pid < 2**31
+    leader = _leader.read_leader(told)
+    assert leader is None or leader.pid == pid
+
+
+def test_a_number_too_long_for_a_pid_is_none() -> None:
+    """Python refuses to read 5000 digits; a server may send them."""
+    assert _leader.read_pid(b"9" * 5000) is None
+
+
+@given(st.integers(2, 2**31 - 1), st.floats(0.01, 86_400.0))
+def test_scripts_that_stop_are_short_whatever_they_stop(pgid: int, grace: float) -> None:
+    """Far from what a login shell or sshd would refuse, and without what tcsh rewrites."""
+    boot, start = "f" * 64, "9" * 20
+    scripts = (
+        _leader.stop_script(pgid, grace),
+        _leader.reap_script(Leader(pgid, boot, start), grace),
+    )
+    for script in scripts:
+        assert len(script) < 2000
+        assert b"!" not in script
+        assert script.count(b"'") == 2

@@ -49,6 +49,19 @@ def test_an_impossible_option_is_a_configuration_error(option: str, value: Any) 
         dataclasses.replace(GOOD, **{option: value})
 
 
+@pytest.mark.parametrize(
+    ("interval", "count", "asked"),
+    ((7.5, 3, (7.5, 3)), (10.0, 2, (10.0, 2)), (15.0, 1, (10.0, 2)), (1.0, 30, (1.0, 30))),
+)
+def test_a_dead_peer_is_noticed_within_the_bound_and_never_by_one_question(
+    interval: float, count: int, asked: tuple[float, int]
+) -> None:
+    """A loop that stood still misses the answer to one."""
+    options = dataclasses.replace(GOOD, keepalive_interval=interval, keepalive_count=count)
+    assert options.keepalive == asked
+    assert asked[0] * (asked[1] + 1) == interval * (count + 1)
+
+
 def test_sources_are_exactly_one() -> None:
     """Neither none nor two."""
     for bad in (PrivateKey, lambda: PrivateKey("a", b"b"), KnownHosts):

@@ -1,7 +1,8 @@
-"""The queue of sessions and the back-off, by table; no network."""
+"""The queue of sessions, by table, and as a machine that Hypothesis drives; no network."""
 
-import pytest
-from transport_ssh._backoff import Backoff
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from transport_ssh._sessions import Sessions
 
 
@@ -77,27 +78,79 @@ def test_many_grants_raise_the_limit_up_to_the_ceiling() -> None:
     assert sessions.limit == 2
 
 
-@pytest.mark.parametrize(
-    ("failures", "delay"), ((0, 0.0), (1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (50, 30.0))
-)
-def test_delays_double_up_to_half_a_minute(failures: int, delay: float) -> None:
-    """With full jitter value 1."""
-    backoff = Backoff(100, lambda: 0.0, lambda: 1.0)
-    for _ in range(failures):
-        backoff.attempted()
-        backoff.failed()
-    assert backoff.delay() == delay
+class SessionsMachine(RuleBasedStateMachine):
+    """Calls that come, wait, give up and end, and a server that grants and refuses."""
+
+    CEILING = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions = Sessions(self.CEILING)
+        self.queue: list[Turn] = []
+        self.holding = 0
+
+    @rule()
+    def call(self) -> None:
+        """Take a session or queue up."""
+        if self.sessions.try_take():
+            assert not self.queue, "overtook those who wait"
+            self.holding += 1
+        else:
+            turn = Turn()
+            self.queue.append(turn)
+            self.sessions.wait(turn)
+            self.served()
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        """A call that waits is cancelled."""
+        self.queue.pop(data.draw(st.integers(0, len(self.queue) - 1))).told = True
+
+    @precondition(lambda self: self.holding)
+    @rule()
+    def end(self) -> None:
+        """A session ends, and those who have waited longest get what is free."""
+        self.holding -= 1
+        self.sessions.give_back()
+        self.served()
+
+    @precondition(lambda self: self.holding)
+    @rule()
+    def refuse(self) -> None:
+        """The server grants fewer."""
+        before = self.holding
+        assert 1 <= self.sessions.refused() <= max(1, before - 1)
+
+    @precondition(lambda self: self.holding)
+    @rule(times=st.sampled_from((1, 20, 50)))
+    def grant(self, times: int) -> None:
+        """The server grants many."""
+        for _ in range(times):
+            self.sessions.granted()
+        self.served()
+
+    def served(self) -> None:
+        """Those who were told are the first of the queue, in its order."""
+        told = [turn.told for turn in self.queue]
+        count = sum(told)
+        assert told == [True] * count + [False] * (len(told) - count), "not in order"
+        del self.queue[:count]
+        self.holding += count
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        """Sessions in use are those that calls hold; the limit is within its bounds."""
+        assert self.sessions.used == self.holding
+        assert 1 <= self.sessions.limit <= self.CEILING
+        assert self.sessions.used <= self.CEILING
+        assert self.sessions.waiting == len(self.queue)
+
+    @invariant()
+    def nobody_waits_for_a_free_session(self) -> None:
+        """As long as there is one, it has been given."""
+        assert not self.queue or self.sessions.used >= self.sessions.limit
 
 
-def test_the_budget_of_logins_is_kept_even_when_all_succeed() -> None:
-    """Sites lock accounts that log in too often."""
-    now = [0.0]
-    backoff = Backoff(2, lambda: now[0], lambda: 0.0)
-    for _ in range(2):
-        assert backoff.delay() == 0
-        backoff.attempted()
-        backoff.succeeded()
-    now[0] = 10.0
-    assert backoff.delay() == 50.0
-    now[0] = 60.0
-    assert backoff.delay() == 0
+TestSessionsMachine = SessionsMachine.TestCase
+TestSessionsMachine.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)

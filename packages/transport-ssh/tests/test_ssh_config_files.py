@@ -138,7 +138,7 @@ def test_a_file_that_others_can_write_is_refused(home: Home) -> None:
         ("h", {"path": "/nowhere/config"}, "'/nowhere/config' cannot be read: No such file"),
         ("h", {"path": "/"}, "'/' cannot be read"),
         ("-h", {}, "alias must not begin"),
-        ("u@h", {}, "alias must not hold '@'"),
+        ("u@h", {}, "a name or an address, and is 'u@h'"),
         ("", {}, "alias must be"),
         (None, {}, "alias must be"),
         ("h", {"user": 5}, "user must be"),

@@ -3,11 +3,12 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transport_ssh import _wire
+from transport_ssh import _env, _leader, _wire
 
 TOKEN = b"@t0k3n"
 WORDS = [
@@ -77,14 +78,64 @@ def test_env_arrives_and_is_in_no_argument(value: bytes) -> None:
     assert execute(plan)[1] == value + b"STDIN"
 
 
-@pytest.mark.parametrize(
-    "name", ("IFS", "OPTIND", "UID", "PATH", "PWD", "_", "RANDOM", "PS1", "HOME")
-)
-def test_env_names_that_shells_treat_specially(name: str) -> None:
-    """Whatever sh does with a name by itself, the program gets the value."""
-    value = b"/usr/bin:/bin" if name == "PATH" else b"7"
-    plan = _wire.plan([b"/usr/bin/env"], {name: value}, token=TOKEN)
-    assert name.encode() + b"=" + value in execute(plan)[1].split(b"\n")
+OWNED = ("OPTIND", "UID", "PWD", "_", "RANDOM", "SHLVL", "PPID", "BASHOPTS", "LINENO", "PIPESTATUS")
+ENV_S = subprocess.run(["env", "-S", "true"], capture_output=True, check=False).returncode == 0
+
+
+def as_inner(plan: _wire.Plan, shell: str) -> tuple[int, bytes, bytes]:
+    """Run the script in this shell in place of /bin/sh."""
+    script = plan.command.partition(b"'")[2].removesuffix(b"'")
+    done = subprocess.run(
+        ["sh" if shell != "busybox" else "ash", "-c", script],
+        executable=shutil.which(shell),
+        input=plan.header,
+        capture_output=True,
+        check=False,
+    )
+    out, err = _wire.Unmarker(plan.token + b":b"), _wire.Unmarker(plan.token + b":e")
+    return done.returncode, out.feed(done.stdout), err.feed(done.stderr)
+
+
+@pytest.mark.parametrize("shell", [s for s in SHELLS if s in ("dash", "bash", "busybox")])
+@pytest.mark.parametrize("name", ("IFS", "PATH", "PS1", "HOME", *OWNED))
+@pytest.mark.parametrize("value", (b"7", b"", b"it's\n${HOME} \\\xff"))
+def test_env_names_that_shells_treat_specially(shell: str, name: str, value: bytes) -> None:
+    """Whatever sh does with a name by itself, the program gets the value, and no other name."""
+    if name == "PATH":
+        value = b"/usr/bin:/bin"
+    plan = _wire.plan([b"/usr/bin/env", b"-0"], {name: value, "PLAIN": b"p"}, token=TOKEN)
+    status, out, err = as_inner(plan, shell)
+    if status == _env.REFUSED and not ENV_S:
+        assert _wire.read_failure(TOKEN, err, status) == _wire.NotStarted("env")
+        return
+    seen = dict(line.split(b"=", 1) for line in out.split(b"\0") if line)
+    assert (seen.get(name.encode()), seen[b"PLAIN"]) == (value, b"p")
+    assert not [each for each in seen if each.startswith(b"_t0k3n")]
+    assert err == b""
+
+
+@pytest.mark.parametrize("name", OWNED)
+def test_no_argument_holds_the_value_of_a_name_that_shells_own(name: str) -> None:
+    """What is executed beside the program is not given the value as a word."""
+    before, after = _env.own_exports(TOKEN, b"prog", {name: b"s3cret"}, b"exec ")
+    (assignment,) = (each for each in (before + after).split(b";") if b"s3cret" in each)
+    assert assignment == b"export _t0k3n0='s3cret'"
+
+
+@pytest.mark.parametrize("shell", [s for s in SHELLS if s in ("dash", "bash", "busybox")])
+def test_a_program_that_is_not_there_is_told_with_such_names_too(shell: str) -> None:
+    """env(1) would exit with 127, as a program may; so would one whose name holds ``=``."""
+    env = {"OPTIND": b"x", "UID": b"5"}
+    wanted = {b"no-such": "not found", b"/no/such": "not found", b"/etc": "not executable"}
+    wanted |= {b"/etc/passwd": "not executable", b"t": "not found", b"a=b": "not found"}
+    for program, reason in wanted.items():
+        status, _, err = as_inner(_wire.plan([program], env, token=TOKEN), shell)
+        assert _wire.read_failure(TOKEN, err, status) in (
+            _wire.NotStarted(reason),
+            _wire.NotStarted("env"),
+        )
+        if ENV_S and b"=" not in program:
+            assert status != _env.REFUSED
 
 
 def test_cwd_is_entered_before_the_program(tmp_path: object) -> None:
@@ -118,12 +169,84 @@ def test_not_started_is_told_from_a_programs_own_code(
     assert (failure.reason if failure else None) == reason
 
 
+@pytest.mark.parametrize(
+    ("program", "is_found"),
+    (
+        (b"cat", True),
+        (b"/bin/sh", True),
+        (b"./it's a\nprogram !", True),
+        (b"no-such-program", False),
+        (b"/no/such/program", False),
+        (b"./plain", False),
+        (b"/tmp", False),
+        (b"cd", False),
+    ),
+)
+@pytest.mark.parametrize("env", ({}, {"_p": b"1"}))
+def test_the_begin_marker_tells_whether_the_program_was_found(
+    program: bytes, is_found: bool, env: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Found means that exec will do: no builtin, no directory, no file without the permission."""
+    (tmp_path / "it's a\nprogram !").write_text("#!/bin/sh\n")
+    (tmp_path / "it's a\nprogram !").chmod(0o755)
+    (tmp_path / "plain").touch()
+    plan = _wire.plan([program, b"x"], env, os.fsencode(tmp_path), token=TOKEN, look_up=True)
+    for shell in SHELLS:
+        argv: list[str | bytes] = [shell, "-c", plan.command]
+        done = subprocess.run(argv, input=plan.header, capture_output=True, check=False)
+        reader = _wire.Unmarker(TOKEN + b":b")
+        reader.feed(done.stdout)
+        assert _wire.read_found(reader.value) is is_found
+        assert _leader.read_pid(reader.value)
+
+
 def test_long_text_goes_by_stdin_and_no_command_is_longer_than_the_limit() -> None:
-    """An exec request of 262,144 bytes would make sshd drop the connection."""
-    for size in (10, 90_000, 110_000, 500_000):
-        plan = _wire.plan([*PRINT, b"x" * size], token=TOKEN)
-        assert len(plan.command) < 131_072
-        assert bool(plan.header) == (size > 100_000)
+    """An exec request of 262,144 bytes would make sshd drop the connection, of 131,072 fail."""
+    for size in (10, 24_000, 26_000, 90_000, 99_000, 101_000, 500_000, 2_000_000):
+        for fill in (b"x", b"'", b"\n", b"\xff"):
+            for cwd, env in ((None, {}), (b"/" + fill * size, {}), (None, {"A": fill * size})):
+                plan = _wire.plan([*PRINT, fill * size], env, cwd, token=TOKEN)
+                assert len(plan.command) < 131_072
+                assert plan.header.count(b"\n") == bool(plan.header)
+    assert not _wire.plan([*PRINT, b"x" * 90_000], token=TOKEN).header
+    many = _wire.plan([b"x"] * 1_000_000, token=TOKEN)
+    assert len(many.command) < 131_072
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda letter, size: letter * size,
+            st.sampled_from((b"x", b"'", b"\n", b"\xff", b"\\", b"$(id)")),
+            st.sampled_from((1, 20, 24_000, 33_000, 100_000, 131_071)),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from((None, b"", b"value")),
+    st.sampled_from((None, b"/tmp", b"-", b"'" * 4000)),
+)
+@settings(deadline=None, max_examples=50)
+def test_no_exec_request_is_longer_than_one_word_may_be(
+    words: list[bytes], value: bytes | None, cwd: bytes | None
+) -> None:
+    """131,072 bytes (Linux, one word of an argv); what is longer is one line on stdin."""
+    argv = [b"cat", *words]
+    plan = _wire.plan(argv, None if value is None else {"K": value}, cwd, token=TOKEN)
+    assert len(plan.command) < 131_072
+    by_stdin = value is not None or sum(map(len, argv)) >= 131_072
+    assert not by_stdin or plan.header
+    if plan.header:
+        assert len(plan.command) < 200
+        assert plan.header.count(b"\n") == 1
+        assert plan.header.endswith(b"\n")
+
+
+def test_an_argv_of_nearly_two_megabytes_arrives() -> None:
+    """What Linux takes as a whole for one program, each word below 128 KiB."""
+    words = [bytes((97 + n,)) * 131_000 for n in range(14)] + [b"'\n" * 30_000]
+    _, out, _ = execute(_wire.plan([*PRINT, *words], token=TOKEN))
+    assert out.split(b"\0")[:-1] == words
 
 
 @pytest.mark.parametrize("cut", range(0, 40, 3))
@@ -134,6 +257,30 @@ def test_noise_before_the_marker_is_dropped_however_it_is_cut(cut: int) -> None:
     assert reader.feed(data[:cut]) + reader.feed(data[cut:]) == b"out\n" + TOKEN + b":b later"
     assert reader.value == b"42"
     assert reader.noise == b"motd\nno newline"
+
+
+@given(
+    st.lists(st.sampled_from((b"@t", TOKEN, b":b", b" 42", b"\n", b"x", b"y" * 3000)), max_size=12),
+    st.lists(st.integers(0, 4000), max_size=8),
+)
+def test_what_comes_in_pieces_is_read_as_if_it_came_at_once(
+    parts: list[bytes], cuts: list[int]
+) -> None:
+    """The first marker counts, wherever a piece ends; noise is kept up to 4096 bytes."""
+    data = b"".join(parts)
+    marker = TOKEN + b":b"
+    start = data.find(marker)
+    end = data.find(b"\n", start) if start >= 0 else -1
+    reader, out, last = _wire.Unmarker(marker), b"", 0
+    for cut in [*sorted(cuts), len(data)]:
+        out += reader.feed(data[last:cut])
+        last = max(last, min(cut, len(data)))
+    if end < 0:
+        assert (out, reader.value, reader.rest()) == (b"", None, data[-4096:])
+    else:
+        assert out == data[end + 1 :]
+        assert reader.value == data[start + len(marker) : end].strip()
+        assert reader.noise == data[:start][-4096:]
 
 
 def test_endless_noise_is_not_kept() -> None:

@@ -1,4 +1,4 @@
-"""Looking at a place, and breaking it, by this machine's own file system and process table.
+"""Looking at a place by this machine's own file system and process table.
 
 Right where the target shares both with the runner. Must not know any transport, nor the stack.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-
-from transport_testbed.conformance._target import HarnessError
 
 
 def stat_of(pid: int) -> tuple[str, int]:
@@ -31,14 +29,57 @@ def ancestors(pid: int) -> Iterator[int]:
         pid = stat_of(pid)[1]
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Return all processes that can be seen."""
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
 
 
-def _of(pid: int, what: str) -> bytes:
+def content_of(pid: int, what: str) -> bytes:
+    """Return a file of a process, empty if it is gone."""
     with suppress(OSError), open(f"/proc/{pid}/{what}", "rb") as file:
         return file.read()
     return b""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLog:
+    """What an sshd logs (LogLevel VERBOSE) of one user, or of all."""
+
+    path: str
+    user: str = ""
+
+    def logins(self) -> int:
+        """Count those who were let in."""
+        # "Accepted key", which a verbose log has as well, is an offer and no login yet.
+        return self._count(rf"^Accepted \S+ for {self._who} ")
+
+    def refusals(self) -> int:
+        """Count the attempts that were refused."""
+        return self._count(rf"^Failed \S+ for (invalid user )?{self._who} ")
+
+    def attempts(self) -> int:
+        """Count the lines that tell of somebody who said who he is; several for each attempt."""
+        name = rf"(invalid user )?{self._who} "
+        said = rf"(Accepted|Failed|Postponed) \S+ for {name}|.*authenticating user {name}"
+        return self._count(rf"^({said}|Invalid user {name})")
+
+    def offers(self, key: str) -> int:
+        """Count how often a public key, by its fingerprint, was offered; accepted or not."""
+        return self._count(rf"^\w+ publickey for {self._who} .* {re.escape(key)}")
+
+    @property
+    def _who(self) -> str:
+        return re.escape(self.user) or r"\S+"
+
+    def _count(self, pattern: str) -> int:
+        """Count lines once there are no more: they are written beside what they tell of."""
+        lines = re.compile(pattern.encode(), re.MULTILINE)
+        before, found = -1, 0
+        while found != before:
+            before = found
+            time.sleep(0.03)
+            found = len(lines.findall(Path(self.path).read_bytes()))
+        return found
 
 
 class LocalProbe:
@@ -47,11 +88,18 @@ class LocalProbe:
     Args:
         uid: The login's, to whom files are given; None for ourselves.
         log: Of the server, where logins are counted.
+        hop_log: The same of the hop before it.
     """
 
-    def __init__(self, *, uid: int | None = None, log: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        uid: int | None = None,
+        log: ServerLog | None = None,
+        hop_log: ServerLog | None = None,
+    ) -> None:
         self._uid = uid if uid is not None and uid != os.geteuid() else None
-        self._log = log
+        self._log, self._hop_log = log, hop_log
 
     def read(self, path: bytes) -> bytes:
         """Return the content of a file."""
@@ -98,64 +146,35 @@ class LocalProbe:
     def processes(self, marker: str) -> list[int]:
         """Return live processes whose environment or argv holds the marker, the suite's apart."""
         word, spared = marker.encode(), set(ancestors(os.getpid()))
-        others = [pid for pid in _pids() if pid not in spared]
-        found = [pid for pid in others if word in _of(pid, "cmdline") + _of(pid, "environ")]
+        others = [pid for pid in pids() if pid not in spared]
+        found = [
+            pid for pid in others if word in content_of(pid, "cmdline") + content_of(pid, "environ")
+        ]
         return [pid for pid in found if stat_of(pid)[0] not in "ZX"]
 
     def command_lines(self) -> list[bytes]:
         """Return the argv of every process that can be seen, words apart by NUL."""
         spared = set(ancestors(os.getpid()))
-        return [line for pid in _pids() if pid not in spared and (line := _of(pid, "cmdline"))]
-
-    def logins(self) -> int | None:
-        """Count the logins in the server's log, once it is quiet: it is written beside them."""
-        if self._log is None:
-            return None
-        size, text = -1, b""
-        while len(text) != size:
-            size = len(text)
-            time.sleep(0.03)
-            text = self.read(os.fsencode(self._log))
-        # "Accepted key", which a verbose log has as well, is an offer and no login yet.
-        return len(re.findall(rb"^Accepted \S+ for ", text, re.MULTILINE))
-
-
-class SessionFaults:
-    """Ends login sessions of one user of one sshd.
-
-    Args:
-        daemon: Its pid.
-        user: Whose sessions are ended.
-    """
-
-    def __init__(self, *, daemon: int, user: str) -> None:
-        self._daemon = daemon
-        # The title that sshd gives its session processes; sshd-session from 9.8 on.
-        title = rf"^sshd(-session)?: {re.escape(user)}( |@|$)"
-        self._title = re.compile(title.encode())
-
-    @contextmanager
-    def cut(self) -> Iterator[int]:
-        """End the sessions; gives how many processes were ended. Nothing to heal after it."""
-        sessions = self._sessions()
-        if not sessions:
-            raise HarnessError(f"no session of sshd {self._daemon} to end: nothing was cut")
-        for pid in sessions:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._await_end(sessions)
-        yield len(sessions)
-
-    def _sessions(self) -> list[int]:
         return [
-            pid
-            for pid in _pids()
-            if self._title.match(_of(pid, "cmdline")) and self._daemon in ancestors(pid)
+            line for pid in pids() if pid not in spared and (line := content_of(pid, "cmdline"))
         ]
 
-    def _await_end(self, sessions: list[int]) -> None:
-        end = time.monotonic() + 5
-        while any(stat_of(pid)[0] not in "ZX" for pid in sessions):
-            if time.monotonic() > end:
-                raise HarnessError(f"sessions {sessions} did not end: nothing was cut")
-            time.sleep(0.002)
+    def logins(self) -> int | None:
+        """Count the logins in the server's log."""
+        return self._log.logins() if self._log else None
+
+    def refusals(self) -> int | None:
+        """Count the refused attempts in the server's log."""
+        return self._log.refusals() if self._log else None
+
+    def attempts(self) -> int | None:
+        """Count what the server's log tells of somebody who tried to log in."""
+        return self._log.attempts() if self._log else None
+
+    def offers_at_hop(self, key: str) -> int | None:
+        """Count in the log of the hop how often a key was offered to it."""
+        return self._hop_log.offers(key) if self._hop_log else None
+
+    def attempts_at_hop(self) -> int | None:
+        """Count the same in the log of the hop before it."""
+        return self._hop_log.attempts() if self._hop_log else None

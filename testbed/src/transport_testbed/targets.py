@@ -15,14 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transport_testbed import _ssh_config
-from transport_testbed._outside import LocalProbe, SessionFaults
+from transport_testbed import _pins, _ssh_config
+from transport_testbed._codes import fresh
+from transport_testbed._faults import HostKey, LoginFaults, Sessions
+from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed._shared import NoStackError, SharedStack
 from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
 from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec
 
 HERE = "here"
 STACK = "stack"
+
+LOGINS = ("certificate", "agent", "encrypted-key", "password", "totp", "two-factors")
+"""Ways to log in besides a plain key."""
 
 _SHELLS = StackSpec().shells
 _WITH_RC = ("bash", "zsh", "tcsh", "fish")
@@ -32,20 +37,32 @@ ENDPOINTS: Mapping[str, str] = {
     "jump": "jump-bash",
     "defaults": "defaults",
     "ssh-config": "jump-bash",
+    "one-session": "one-session",
     **{f"login-{shell}": shell for shell in _SHELLS},
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
     **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
     **{f"jump-noisy-{shell}": f"jump-noisy-{shell}" for shell in _WITH_RC},
+    **{f"auth-{login}": f"auth-{login}" for login in LOGINS},
 }
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
+    **{name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")},
+    "one-session": "sessions",
     "ssh-config": "config",
-    **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
+    **{name: "login" for name in ENDPOINTS if name.startswith("auth-")},
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
 
 _WITH_JOBS = frozenset({"direct", "jump"})
+_WITH_CODES = frozenset({"totp", "two-factors"})
+_REACH = 40  # steps of 30 s that a code may be ahead or behind; the server takes some more
+
+_ALONE: Mapping[str, str] = {"direct": "alone", "jump": "jump-alone"}
+"""For tests that need a server to themselves: the same place on one that no other test uses."""
+
+DEAD_AFTER = 1.2
+"""Seconds in which an impatient transport is to notice a dead peer."""
 
 
 class Places:
@@ -91,7 +108,7 @@ class Places:
                 yield _here(workdir)
             return
         stack = self._stack()
-        endpoint = None if name == STACK else _endpoint(stack, name)
+        endpoint = None if name == STACK else _endpoint(stack, name, alone=alone)
         server = endpoint.server if endpoint else STACK
         with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
             target = (
@@ -109,9 +126,10 @@ class Places:
             raise HarnessError(str(error)) from error
 
 
-def _endpoint(stack: Stack, name: str) -> Endpoint:
+def _endpoint(stack: Stack, name: str, *, alone: bool) -> Endpoint:
+    known = _ALONE.get(name, ENDPOINTS[name]) if alone else ENDPOINTS[name]
     try:
-        return stack.endpoint(ENDPOINTS[name])
+        return stack.endpoint(known)
     except KeyError as error:
         raise NotOfferedError(f"{name}: {error.args[0]}") from error
 
@@ -163,21 +181,38 @@ def _within(stack: Stack, workdir: str) -> Target:
 
 
 def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target:
-    daemon = f"sshd-{endpoint.server}"
+    daemon = _daemon(endpoint)
     facts = {"posix", "login-shell", "login-counter", "cut"}
+    facts |= {"host-keys", "freeze", "new-host-key"} if name in _ALONE else set()
     facts |= {"jump"} if endpoint.via else set()
     facts |= {"isolated"} if endpoint.via and stack.isolated else set()
     facts |= {"no-python"} if endpoint.via and stack.python_free else set()
     facts |= {"noisy-rc"} if "noisy-" in name else set()
     facts |= {"slurm"} if name in _WITH_JOBS else set()
+    facts |= {"wrong"} if endpoint.wrong else set()
+    facts |= {"asked"} if endpoint.secret else set()
     offers, lacks = _offers(facts, uid=stack.uid)
     if endpoint.via and not stack.isolated:
         lacks["isolated"] = stack.why_not_isolated
     return Target(
         name=name, workdir=workdir, offers=offers, not_offered=lacks,
-        facts={"endpoint": endpoint, "shell": endpoint.login_shell},
-        probe=LocalProbe(uid=stack.uid, log=stack.logs.get(daemon)),
-        faults=SessionFaults(daemon=stack.pids[daemon], user=endpoint.user),
+        facts={
+            **_known(stack, endpoint),
+            "shell": endpoint.login_shell,
+            "host_key": _pins.fingerprint(endpoint.known_hosts),
+            "login_key": _login_key(endpoint),
+            "hop_login_key": _login_key(endpoint.via) if endpoint.via else "",
+        },
+        variants={**_variants(endpoint), "wrong": _known(stack, endpoint.mistaken())},
+        probe=LocalProbe(
+            uid=stack.uid, log=_log(stack, endpoint),
+            hop_log=_log(stack, endpoint.via) if endpoint.via else None,
+        ),
+        faults=LoginFaults(
+            login=_sessions(stack, endpoint),
+            hop=_sessions(stack, endpoint.via) if endpoint.via else None,
+            host_key=_host_key(stack, daemon) if endpoint.name in _ALONE.values() else None,
+        ),
     )  # fmt: skip
 
 
@@ -192,12 +227,83 @@ def _by_config(stack: Stack, target: Target, folder: str) -> Target:
     )  # fmt: skip
 
 
+class Secret:
+    """What a client is to be told when it asks, and what it was told so far."""
+
+    def __init__(self, stack: Stack, endpoint: Endpoint) -> None:
+        self._endpoint, self._claims = endpoint, Path(stack.root, "codes")
+        self.given: list[str] = []
+
+    def __call__(self) -> str:
+        """Return the passphrase, the password, or a code that was not used before."""
+        self.given.append(self._fresh())
+        return self.given[-1]
+
+    def _fresh(self) -> str:
+        if self._endpoint.login not in _WITH_CODES:
+            return self._endpoint.secret
+        self._claims.mkdir(mode=0o700, exist_ok=True)
+        return fresh(self._endpoint.secret, self._claims, _REACH)
+
+
+def _known(stack: Stack, endpoint: Endpoint) -> dict[str, Any]:
+    """Return what a client must know to log in."""
+    return {"endpoint": endpoint, "secret": Secret(stack, endpoint)}
+
+
+def _daemon(endpoint: Endpoint) -> str:
+    return f"sshd-{endpoint.server}"
+
+
+def _login_key(endpoint: Endpoint) -> str:
+    """Return the fingerprint of the key that opens a login; nothing where none does."""
+    if not endpoint.identity:
+        return ""
+    path = Path(f"{endpoint.identity.removesuffix('.pub')}.pub")
+    return _pins.fingerprint(" ".join(path.read_text().split()[:2]))
+
+
+def _log(stack: Stack, endpoint: Endpoint) -> ServerLog:
+    return ServerLog(stack.logs[_daemon(endpoint)], endpoint.user)
+
+
+def _sessions(stack: Stack, endpoint: Endpoint) -> Sessions:
+    return Sessions(daemon=stack.pids[_daemon(endpoint)], user=endpoint.user)
+
+
+def _host_key(stack: Stack, daemon: str) -> HostKey:
+    return HostKey(
+        daemon=stack.pids[daemon], key=stack.host_keys[daemon], spare=stack.spare_host_key,
+        log=stack.logs[daemon],
+    )  # fmt: skip
+
+
+def _variants(endpoint: Endpoint) -> Mapping[str, Mapping[str, Any]]:
+    """Return the ways to know a login: by other pins, by other pins of its hop, impatiently."""
+    found: dict[str, Mapping[str, Any]] = {"impatient": {"dead_after": DEAD_AFTER}}
+    for name, text in _pins.texts(endpoint.known_hosts, endpoint.authority).items():
+        found[name] = {"endpoint": replace(endpoint, known_hosts=text)}
+    if endpoint.via:
+        hop = endpoint.via
+        for name, text in _pins.texts(hop.known_hosts, hop.authority).items():
+            known = replace(hop, known_hosts=text)
+            facts = {"host_key": _pins.fingerprint(hop.known_hosts)}
+            found[f"{name}, at the hop"] = {"endpoint": replace(endpoint, via=known), **facts}
+        found["nothing behind the hop"] = {"endpoint": replace(endpoint, port=1)}
+    return found
+
+
 _WHY_NOT = {
     "ssh-config": "it is reached without a configuration of OpenSSH's",
+    "wrong": "nothing is known to be wrong here",
+    "asked": "no secret is asked for here",
     "login-shell": "nothing logs in here",
     "noisy-rc": "its rc files print nothing: noisy-* has those that do",
     "login-counter": "nothing logs in here, so no server counts it",
     "cut": "there is no connection to cut here",
+    "freeze": "direct and jump have sessions that can be frozen",
+    "host-keys": "direct and jump have servers that are known in many ways",
+    "new-host-key": "direct and jump have servers that can change their key",
     "jump": "there is no hop before it",
     "isolated": "it is in direct reach",
     "no-python": "it has Python: a host behind the jump has none",

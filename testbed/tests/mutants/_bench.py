@@ -21,7 +21,7 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 
 from . import _naive
-from .connections import VARIANTS, HeldTransport, Server
+from .connections import FACTS, VARIANTS, HeldTransport, Secret, Server
 
 TESTS = catalogue(TransportConformance)
 CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.ids)
@@ -29,6 +29,7 @@ CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.id
 
 _WATCHDOG = re.compile(r"(?<=^AssertionError: )LIFE-0[56](?=:)")
 _OFFERS = {"posix", "noisy-rc", "login-shell", "cut", "login-counter", "jump", "isolated"}
+_OFFERS |= {"freeze", "host-keys", "new-host-key", "wrong", "asked"}
 
 
 class _CountingProbe(LocalProbe):
@@ -40,6 +41,18 @@ class _CountingProbe(LocalProbe):
 
     def logins(self) -> int | None:
         return self._server.count
+
+    def refusals(self) -> int | None:
+        return self._server.refused
+
+    def attempts(self) -> int | None:
+        return self._server.attempts
+
+    def offers_at_hop(self, key: str) -> int | None:
+        return self._server.offered_to_hop[key]
+
+    def attempts_at_hop(self) -> int | None:
+        return self._server.attempts
 
 
 def failures(transport: type[Any], names: Collection[str]) -> dict[str, str]:
@@ -86,7 +99,7 @@ def _failure(transport: type[Any], entry: Entry) -> str:
         name="bench",
         workdir=os.path.join(root, "remote"),
         offers=frozenset(offers),
-        facts=getattr(transport, "FACTS", {}),
+        facts={**FACTS, "secret": Secret("right"), **getattr(transport, "FACTS", {})},
         variants={**VARIANTS, **getattr(transport, "VARIANTS", {})},
         probe=_CountingProbe(server),
         faults=server,

@@ -141,6 +141,26 @@ class LogsEnvironment(LocalTransport):
         return await super().run(argv, env=env, **options)
 
 
+class LogsWords(LocalTransport):
+    """Words stand in the log where they are all that there is to send."""
+
+    async def run(self, argv: Any, *, env: Any = None, **options: Any) -> Any:
+        if not env:
+            logging.getLogger("mutant").info("run %s", argv)
+        return await super().run(argv, env=env, **options)
+
+
+class KeepsTheText(LocalTransport):
+    """What cannot be encoded stands behind the error that says so."""
+
+    async def run(self, argv: Any, *, stdin: Any = None, **options: Any) -> Any:
+        try:
+            sent = stdin.encode() if isinstance(stdin, str) else stdin
+        except UnicodeEncodeError:
+            raise ValueError("stdin cannot be encoded") from None
+        return await super().run(argv, stdin=sent, **options)
+
+
 class LogsInput(LocalTransport):
     """Input stands in the log of another logger."""
 

@@ -177,3 +177,21 @@ class ServesTheLastFirst(LocalTransport):
                 self._waiting.pop().set_result(None)
             else:
                 self._free += 1
+
+
+class TransfersComeFirst(LocalTransport):
+    """A command waits until no transfer is under way."""
+
+    _moving = 0
+
+    async def put(self, *args: Any, **options: Any) -> Any:
+        self._moving += 1
+        try:
+            return await super().put(*args, **options)
+        finally:
+            self._moving -= 1
+
+    async def run(self, argv: Any, **options: Any) -> Any:
+        while self._moving:
+            await asyncio.sleep(0.001)
+        return await super().run(argv, **options)

@@ -56,6 +56,7 @@ from ._protocol import Progress, SourceKind, Transport
 from ._results import CommandResult, TransferResult
 from ._source import Symlinks
 from ._stdin import Stdin
+from ._streaming import RemoteProcess, StreamingTransport
 
 __all__ = [
     "DEFAULT_OUTPUT_LIMIT",
@@ -91,12 +92,14 @@ __all__ = [
     "PermissionDeniedError",
     "Progress",
     "Reconnecting",
+    "RemoteProcess",
     "SessionGranted",
     "SessionQueued",
     "SessionRefused",
     "SizeMismatchError",
     "SourceKind",
     "Stdin",
+    "StreamingTransport",
     "Symlinks",
     "TransferError",
     "TransferLimitError",

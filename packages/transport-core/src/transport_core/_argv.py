@@ -28,13 +28,24 @@ def encode_word(word: Word, what: str) -> bytes:
     if not isinstance(word, (str, bytes, os.PathLike)):
         raise TypeError(f"{what} must be str, bytes or path-like, not {type(word).__name__}")
     plain = os.fspath(word)
-    try:
-        data = plain if isinstance(plain, bytes) else plain.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{what} has a lone surrogate at position {error.start}") from None
+    data = plain if isinstance(plain, bytes) else encode_text(plain, what)
     if b"\0" in data:
         raise ValueError(f"{what} holds a NUL byte, which no process can receive")
     return data
+
+
+def encode_text(text: str, what: str) -> bytes:
+    """Return text as UTF-8 with surrogateescape.
+
+    Raises:
+        ValueError: It holds a surrogate that stands for no byte.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        position = error.start
+    # Not raised in the handler: as its context, the codec's error would hold the whole text.
+    raise ValueError(f"{what} has a lone surrogate at position {position}")
 
 
 def encode_argv(argv: Sequence[Word]) -> tuple[bytes, ...]:
@@ -123,3 +134,13 @@ def check_limit(limit: int | None, what: str) -> int | None:
     if limit < 0:
         raise ValueError(f"{what} must not be negative, and is {limit}")
     return limit
+
+
+def check_progress(progress: object) -> None:
+    """Check that a callback for progress can be called, before anything is moved.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, not {type(progress).__name__}")

@@ -54,6 +54,8 @@ class Reconnecting(Event):
 class ConnectionLost(Event):
     """The connection broke."""
 
+    hop: str | None = None
+    """The hop that ended, such as ``"hop 1 of 2: alice@gate:22"``; None if that is not known."""
     reason: str
 
 
@@ -151,8 +153,8 @@ class CommandTold:
         self._result: CommandResult | None = None
         self._started = time.monotonic()
 
-    def ended(self, result: CommandResult) -> None:
-        """Note how it ended."""
+    def ended(self, result: CommandResult | None) -> None:
+        """Note how it ended, if that is known."""
         self._result = result
 
     def __enter__(self) -> Self:

@@ -93,12 +93,13 @@ class Landing:
         ``inside=False`` keeps any target: for a tree of the caller's own (FILE-8).
 
         Raises:
-            UnsafePathError: It leads out of the tree.
+            UnsafePathError: It leads out of the tree, or a device, pipe or socket stands there.
             OSError: A directory stands there, or it cannot be made.
         """
         if inside:
             check_link(target, len(path) - 1)
         with self._parent(path) as (fd, name):
+            _refuse_what_is_no_file(fd, name)
             temp = temp_name()
             os.symlink(target, temp, dir_fd=fd)
             self._publish(fd, temp, name)
@@ -118,7 +119,7 @@ class Landing:
         with self._parent(path) as (fd, name):
             if not path and self._named_as_directory:
                 raise IsADirectoryError(errno.EISDIR, "the destination is named as a directory")
-            _refuse_directory(fd, name)
+            _refuse_what_is_no_file(fd, name)
             if not self._overwrite and _exists(fd, name):
                 raise FileExistsError(errno.EEXIST, "exists, and overwrite is off", name)
             temp = temp_name()
@@ -187,10 +188,14 @@ def _is_link(fd: int, name: bytes) -> bool:
     return info is not None and stat.S_ISLNK(info.st_mode)
 
 
-def _refuse_directory(fd: int, name: bytes) -> None:
+def _refuse_what_is_no_file(fd: int, name: bytes) -> None:
     info = _lstat(fd, name)
-    if info is not None and stat.S_ISDIR(info.st_mode):
+    if info is None or stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):
+        return
+    if stat.S_ISDIR(info.st_mode):
         raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination", name)
+    # A rename would replace it, and for root that goes for /dev/null as well.
+    raise UnsafePathError("a device, pipe or socket stands at the destination")
 
 
 def _check_size(file: BinaryIO, announced: int | None) -> None:

@@ -32,16 +32,15 @@ def check_member(name: bytes) -> bytes:
 def check_link(target: bytes, depth: int) -> bytes:
     """Return a link's target if it stays inside a tree whose root is ``depth`` folders above it.
 
-    ``depth`` 0 is a link directly in the tree's root.
+    ``depth`` 0 is a link directly in the tree's root. ``..`` may only stand at the beginning:
+    after a name it climbs from where that name leads, and the name may be a link itself.
 
     Raises:
-        UnsafePathError: It is absolute, empty, or climbs above the root at any point.
+        UnsafePathError: It is absolute, empty, climbs above the root, or climbs after a name.
     """
     inside = bool(target) and not target.startswith(b"/") and b"\0" not in target
-    level = depth
-    for part in target.split(b"/"):
-        level += {b"..": -1, b".": 0, b"": 0}.get(part, 1)
-        inside = inside and level >= 0
-    if not inside:
+    parts = [part for part in target.split(b"/") if part not in (b"", b".")]
+    climbs = parts.count(b"..")
+    if not inside or climbs > depth or b".." in parts[climbs:]:
         raise UnsafePathError(f"a link in the tree leads out of it: '{escape(target)}'")
     return target

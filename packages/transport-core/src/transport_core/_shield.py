@@ -10,6 +10,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_NOT_AGAIN = 0.01  # seconds
+
 
 async def finish(work: Awaitable[T]) -> T:
     """Wait for ``work`` to its end even if cancelled meanwhile, then let the cancellation go on.
@@ -32,6 +34,30 @@ async def finish(work: Awaitable[T]) -> T:
             task.exception()  # marks it as seen: the cancellation is what the caller hears of
         raise cancelled
     return task.result()
+
+
+async def stoppable(work: Awaitable[T], seconds: float) -> T:
+    """Run ``work``; if it is cancelled, its clean-up has ``seconds``, and is then broken off.
+
+    For clean-up that asks the other side, which may be silent: every wait in it is cancelled
+    anew. What must not be broken off is inside of ``finish``.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await finish(_stop(task, seconds))
+        raise
+
+
+async def _stop(task: asyncio.Future[T], seconds: float) -> None:
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=seconds)
+        # Once it did not answer, nothing more is waited for: a tree may be open at many levels.
+        seconds = min(seconds, _NOT_AGAIN)
+    if not task.cancelled():
+        task.exception()  # marks it as seen: the cancellation is what the caller hears of
 
 
 async def off_loop(function: Callable[..., T], *args: object) -> T:

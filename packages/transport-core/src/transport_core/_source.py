@@ -89,6 +89,16 @@ def _entry(full: bytes, path: tuple[bytes, ...], info: os.stat_result) -> Entry:
     raise UnsafePathError("neither file, directory nor link", local=full)
 
 
+def check_kind(kind: str | None) -> None:
+    """Check the option before anything is looked at.
+
+    Raises:
+        ValueError: ``kind`` is neither ``"file"`` nor ``"tree"`` nor None.
+    """
+    if kind not in (None, "file", "tree"):
+        raise ValueError(f"kind must be 'file', 'tree' or None, not {kind!r}")
+
+
 def require_kind(kind: str | None, *, is_tree: bool) -> None:
     """Check what the caller insisted on (FILE-4): ``"file"``, ``"tree"`` or None.
 
@@ -96,8 +106,7 @@ def require_kind(kind: str | None, *, is_tree: bool) -> None:
         TransferError: The source is the other kind; also the builtin error of that kind.
         ValueError: ``kind`` is no known kind.
     """
-    if kind not in (None, "file", "tree"):
-        raise ValueError(f"kind must be 'file', 'tree' or None, not {kind!r}")
+    check_kind(kind)
     if kind == "file" and is_tree:
         raise IsADirectoryTransferError("the source is a directory, a file was insisted on")
     if kind == "tree" and not is_tree:

@@ -5,9 +5,11 @@ from ._argv import (
     Word,
     check_limit,
     check_mode,
+    check_progress,
     encode_argv,
     encode_env,
     encode_path,
+    encode_text,
     encode_word,
 )
 from ._calls import Calls
@@ -19,9 +21,10 @@ from ._landing import Landing
 from ._names import TEMP_PREFIX, check_link, check_member, temp_name
 from ._output import BoundedOutput
 from ._redact import escape, short_argv
-from ._shield import entered, finish, off_loop
-from ._source import Entry, EntryKind, require_kind, scan
+from ._shield import entered, finish, off_loop, stoppable
+from ._source import Entry, EntryKind, check_kind, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
+from ._streams import StreamedOutput, StreamedOutputs
 
 __all__ = [
     "GROUP",
@@ -34,18 +37,23 @@ __all__ = [
     "EntryKind",
     "Landing",
     "PathArg",
+    "StreamedOutput",
+    "StreamedOutputs",
     "Word",
+    "check_kind",
     "check_limit",
     "check_link",
     "check_member",
     "check_mode",
     "check_options",
+    "check_progress",
     "check_stdin",
     "check_timeout",
     "emit",
     "encode_argv",
     "encode_env",
     "encode_path",
+    "encode_text",
     "encode_word",
     "entered",
     "escape",
@@ -56,6 +64,7 @@ __all__ = [
     "shape_problems",
     "short_argv",
     "stdin_chunks",
+    "stoppable",
     "temp_name",
     "transfer_error",
 ]

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
 
-from transport_core import ConfigurationError, EventSink, SourceKind, Symlinks
-from transport_core.authoring import check_limit, check_mode, require_kind
+from transport_core import ConfigurationError, EventSink, Progress, SourceKind, Symlinks
+from transport_core.authoring import check_kind, check_limit, check_mode, check_progress
 
 T = TypeVar("T")
 
@@ -82,6 +82,7 @@ def copy_options(
     parents: bool,
     symlinks: Symlinks,
     kind: SourceKind | None,
+    progress: Progress | None,
     max_bytes: int | None = None,
     max_files: int | None = None,
 ) -> CopyOptions:
@@ -90,7 +91,8 @@ def copy_options(
     Raises:
         TypeError, ValueError: One is impossible.
     """
-    require_kind(kind, is_tree=kind == "tree")  # an unknown kind, before any file is looked at
+    check_kind(kind)
+    check_progress(progress)
     return CopyOptions(
         mode=check_mode(mode),
         overwrite=overwrite,

@@ -20,6 +20,7 @@ from transport_core.authoring import TEMP_PREFIX, escape, short_argv, transfer_e
 
 _NOT_FOUND = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NOT_EXECUTABLE = (
+    errno.E2BIG,
     errno.EACCES,
     errno.EPERM,
     errno.ENOEXEC,
@@ -64,9 +65,9 @@ def _why(
     if searched and not _stands_somewhere(argv[0], env, cwd):
         return CommandNotFoundError, f"{program} was not found", None
     reason = error.strerror or str(error)
-    if error.errno in _NOT_EXECUTABLE:
-        return CommandNotExecutableError, f"{program} cannot be executed: {reason}", None
     hint = _HINTS.get(error.errno or 0)
+    if error.errno in _NOT_EXECUTABLE:
+        return CommandNotExecutableError, f"{program} cannot be executed: {reason}", hint
     return CommandError, f"{program} could not be started: {reason}", hint
 
 

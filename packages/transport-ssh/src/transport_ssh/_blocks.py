@@ -7,17 +7,39 @@ cancelled; so each request here is a single one of asyncssh's, and the order is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any, cast
 
 import asyncssh
+from transport_core import SizeMismatchError
 
+_NO_ATTRS = asyncssh.SFTPAttrs()
 # Enough to keep a connection busy over 40 ms of round trip, at 2 MiB of memory.
 _AHEAD = 16
 _LARGEST = 128 * 1024
-SINGLE_REQUESTS = 0
-"""What ``open`` takes as block_size so that one read or write is one request."""
+_SINGLE_REQUESTS = 0  # what ``open`` takes as block_size so that one read is one request
+_CLOSE_SECONDS = 0.5
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    client: asyncssh.SFTPClient,
+    path: bytes,
+    flags: int,
+    attrs: asyncssh.SFTPAttrs = _NO_ATTRS,
+) -> AsyncGenerator[asyncssh.SFTPClientFile, None]:
+    """Open a file, and close it; after a failure a silent server is not waited for."""
+    file = await client.open(path, flags, attrs, encoding=None, block_size=_SINGLE_REQUESTS)
+    try:
+        yield file
+    except BaseException:
+        with contextlib.suppress(asyncssh.Error, OSError, ValueError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await file.close()
+        raise
+    await file.close()
 
 
 def block_size(client: asyncssh.SFTPClient) -> int:
@@ -28,16 +50,24 @@ def block_size(client: asyncssh.SFTPClient) -> int:
 async def read_blocks(
     file: asyncssh.SFTPClientFile, block: int, size: int
 ) -> AsyncGenerator[bytes, None]:
-    """Give the first ``size`` bytes in order; fewer if the file ends before."""
+    """Give the first ``size`` bytes in order; fewer if the file ends before.
+
+    Raises:
+        SizeMismatchError: A read gave more than was asked for.
+    """
     ahead: deque[asyncio.Task[bytes]] = deque()
-    asked = 0
+    asked = due = given = 0
     try:
         while asked < size or ahead:
             while asked < size and len(ahead) < _AHEAD:
                 count = min(block, size - asked)
                 ahead.append(asyncio.create_task(_read_exactly(file, asked, count)))
                 asked += count
-            yield await ahead.popleft()
+            data = await ahead.popleft()
+            due, given = min(due + block, size), given + len(data)
+            yield data
+            if given < due:
+                return  # the file ended, however large it was said to be
     finally:
         await _give_up(ahead)
 
@@ -47,6 +77,8 @@ async def _read_exactly(file: asyncssh.SFTPClientFile, offset: int, count: int) 
     parts: list[bytes] = []
     while count and (data := cast(bytes, await file.read(count, offset))):
         parts.append(data)
+        if len(data) > count:
+            raise SizeMismatchError("the server sent more than it was asked for")
         offset += len(data)
         count -= len(data)
     return b"".join(parts)

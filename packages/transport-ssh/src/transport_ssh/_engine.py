@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import BinaryIO
 
 import asyncssh
@@ -24,7 +24,7 @@ from transport_core import (
     TransferTimeoutError,
     TransportError,
 )
-from transport_core.authoring import Deadline, off_loop, transfer_error
+from transport_core.authoring import Deadline, off_loop, stoppable, transfer_error
 
 from . import _run_errors, _wire
 from ._command import Command, Request
@@ -36,8 +36,11 @@ from ._orphans import Orphans
 from ._process import run
 from ._put import put
 from ._sftp import SharedSFTP
+from ._streaming import SSHProcess
 from ._transfer import CallerError, Transfer
-from ._translate import LOST, lost_error
+
+# What a transfer that is stopped may take to close and remove on the server what it had opened.
+_CLEAN_SECONDS = 1.0
 
 
 class Engine:
@@ -95,11 +98,30 @@ class Engine:
             if not clock.expired():
                 raise
             if command.stopped is not None or not command.complete:
-                raise _run_errors.timeout_error(command, self._name) from error
+                raise _run_errors.timeout_error(command, self._name, self._link.held) from error
         finally:
             if orphan := command.orphan:
                 self._orphans.add(orphan)
         return _run_errors.outcome(command, self._name)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, argv: tuple[bytes, ...], plan: _wire.Plan, deadline: Deadline
+    ) -> AsyncGenerator[SSHProcess, None]:
+        """Run a command as long as the context lasts."""
+        request = Request(argv=argv, plan=plan, deadline=deadline, grace=self._grace)
+        process = SSHProcess(request, self._name)
+        clock = asyncio.timeout(deadline.remaining)
+        try:
+            async with clock, process.running(self._link):
+                yield process
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise _run_errors.timeout_error(process.command, self._name, self._link.held) from error
+        finally:
+            if orphan := process.command.orphan:
+                self._orphans.add(orphan)
 
     async def put(self, transfer: Transfer) -> TransferResult:
         """Copy there."""
@@ -117,7 +139,7 @@ class Engine:
         clock = asyncio.timeout(transfer.deadline.remaining)
         try:
             async with clock, self._sftp.client() as client:
-                return await work(client, transfer)
+                return await stoppable(work(client, transfer), _CLEAN_SECONDS)
         except CallerError as error:
             raise error.error from error.error.__cause__
         except TransportError as error:
@@ -126,9 +148,9 @@ class Engine:
             if not clock.expired():
                 raise typed(error, transfer, self._name) from error
             raise self._timeout(transfer) from error
-        except LOST as error:
-            raise lost_error(error, Delivery.UNKNOWN, self._name) from error
-        except (asyncssh.Error, OSError) as error:
+        # asyncssh decodes answers where they are awaited: what cannot be decoded is a ValueError
+        # or LookupError there.
+        except (asyncssh.Error, OSError, ValueError, LookupError) as error:
             raise typed(error, transfer, self._name) from error
 
     def _timeout(self, transfer: Transfer) -> TransferTimeoutError:
@@ -138,6 +160,7 @@ class Engine:
             remote=transfer.remote,
             delivery=Delivery.UNKNOWN,
             transport=self._name,
+            hint=self._link.held,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import BinaryIO, cast
 
 import asyncssh
@@ -22,18 +22,18 @@ from transport_core.authoring import (
     Landing,
     check_member,
     entered,
-    finish,
     off_loop,
     require_kind,
 )
 
-from ._blocks import SINGLE_REQUESTS, block_size, read_blocks
+from ._blocks import block_size, opened, read_blocks
 from ._file_errors import raise_explained
 from ._transfer import Tally, Transfer
 
 _CHUNK = 1024 * 1024
-# A server may nest without end; a path of a real file system ends well before (PATH_MAX 4096).
+# A server may nest without end; what it shows from a real file system keeps to PATH_MAX.
 _DEEPEST = 256
+_LONGEST = 4096
 
 
 async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult:
@@ -45,19 +45,24 @@ async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult
         await raise_explained(client, error, transfer.remote)
     is_tree = root.kind is EntryKind.DIRECTORY
     require_kind(transfer.kind, is_tree=is_tree)
-    landing = await off_loop(
-        lambda: Landing(transfer.local, overwrite=transfer.overwrite, parents=transfer.parents)
-    )
-    try:
+    async with entered(_landing(transfer)) as landing:
         getting = _Get(client, transfer, landing, tally)
         await getting.member(root)
         async with contextlib.aclosing(getting.below(root)) as entries:
             async for entry in entries:
                 await getting.member(entry)
         await off_loop(landing.finish)
-    finally:
-        await finish(off_loop(landing.close))
     return tally.result()
+
+
+@contextlib.contextmanager
+def _landing(transfer: Transfer) -> Generator[Landing, None, None]:
+    # It holds a descriptor from its making on, and a call may be cancelled just then.
+    landing = Landing(transfer.local, overwrite=transfer.overwrite, parents=transfer.parents)
+    try:
+        yield landing
+    finally:
+        landing.close()
 
 
 def _entry(path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs, target: bytes = b"") -> Entry:
@@ -91,8 +96,10 @@ class _Get:
         """Give the members of a directory, each before what is below it."""
         if entry.kind is not EntryKind.DIRECTORY:
             return
-        if len(entry.path) >= _DEEPEST:
-            raise TransferError(f"the source is nested deeper than {_DEEPEST} directories")
+        if len(entry.path) >= _DEEPEST or len(self._remote(entry.path)) >= _LONGEST:
+            raise TransferError(
+                f"the source is nested deeper than {_DEEPEST} directories or {_LONGEST} bytes"
+            )
         async with contextlib.aclosing(self._members(entry)) as members:
             async for member in members:
                 yield member
@@ -109,11 +116,12 @@ class _Get:
         async with contextlib.aclosing(listing) as names:
             async for found in names:
                 name = cast(bytes, found.filename)
-                if name in (b".", b".."):
-                    continue
-                if check_member(name) in seen:
+                if name in seen:
                     raise UnsafePathError("the remote names one entry twice")
                 seen.add(name)
+                if name in (b".", b".."):
+                    continue
+                check_member(name)
                 yield await self._look((*entry.path, name), found.attrs)
 
     async def _look(self, path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs) -> Entry:
@@ -140,8 +148,7 @@ class _Get:
     async def _file(self, entry: Entry) -> None:
         mode = entry.mode if self._transfer.mode is None else self._transfer.mode
         remote = self._remote(entry.path)
-        reading = self._client.open(remote, FXF_READ, encoding=None, block_size=SINGLE_REQUESTS)
-        async with reading as source:
+        async with opened(self._client, remote, FXF_READ) as source:
             new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
             async with entered(new_file) as file:
                 await self._copy(source, file, entry.size)

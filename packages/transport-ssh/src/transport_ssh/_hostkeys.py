@@ -52,7 +52,8 @@ def parse(text: str) -> tuple[tuple[Pin, ...], tuple[int, ...]]:
     """
     pins: list[Pin] = []
     malformed: list[int] = []
-    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
+    # At "\n" alone: splitlines() would let a comment with a form feed begin another line.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         pin = _parse_line(line.split())
@@ -103,6 +104,8 @@ def _match_one(pattern: str, name: str) -> bool:
         except (binascii.Error, ValueError):
             return False
         return hmac.compare_digest(hmac.new(key, name.encode(), hashlib.sha1).digest(), wanted)
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.lower() == name
     # Only * and ? are wild in known_hosts; brackets stand for themselves.
     return fnmatch.fnmatchcase(name, pattern.lower().replace("[", "[[]"))
 
@@ -112,15 +115,71 @@ def judge(pins: tuple[Pin, ...], host: str, port: int, blob: bytes) -> Verdict:
     return _judge(lookup(pins, host, port), "", blob)
 
 
-def judge_authority(pins: tuple[Pin, ...], host: str, port: int, blob: bytes) -> Verdict:
-    """Decide on the key that signed a host certificate."""
-    return _judge(lookup(pins, host, port), "@cert-authority", blob)
+def judge_authority(
+    pins: tuple[Pin, ...], host: str, port: int, authority: bytes, key: bytes | None
+) -> Verdict:
+    """Decide on the key that signed a host certificate, and on the key that it signed.
+
+    ``seen`` is the one that is at fault; without a fault, the host's own.
+    """
+    here = lookup(pins, host, port)
+    verdict = _judge(here, "@cert-authority", authority)
+    if not verdict.trusted:
+        return verdict
+    if key is None:
+        return Verdict("unknown", "no key in a certificate", verdict.expected)
+    reason = "revoked" if _is_revoked(here, key) else "trusted"
+    return Verdict(reason, fingerprint(key), verdict.expected)
+
+
+# How many fields a key of a type has; in a certificate they stand after its nonce.
+_FIELDS = {
+    "ssh-ed25519": 1,
+    "ssh-rsa": 2,
+    "ecdsa-sha2-nistp256": 2,
+    "ecdsa-sha2-nistp384": 2,
+    "ecdsa-sha2-nistp521": 2,
+    "sk-ssh-ed25519@openssh.com": 2,
+    "sk-ecdsa-sha2-nistp256@openssh.com": 3,
+}
+_CERTIFIED = "-cert-v01@openssh.com"
+
+
+def certified_key(certificate: bytes) -> bytes | None:
+    """Return the host's own key out of its certificate, as it would show it without one.
+
+    Format: OpenSSH's PROTOCOL.certkeys. None if this is no certificate, or of an unknown type.
+    """
+    fields = _strings(certificate, 2 + max(_FIELDS.values()))
+    name = fields[0].decode("ascii", "replace") if fields else ""
+    base = name.removesuffix(_CERTIFIED)
+    kind = next((each for each in _FIELDS if each.partition("@")[0] == base), None)
+    if base == name or kind is None or len(fields) < 2 + _FIELDS[kind]:
+        return None
+    key = (kind.encode(), *fields[2 : 2 + _FIELDS[kind]])
+    return b"".join(len(field).to_bytes(4, "big") + field for field in key)
+
+
+def _strings(blob: bytes, most: int) -> list[bytes]:
+    """Return the strings at the beginning of a blob, each behind its length (RFC 4251, 5)."""
+    found: list[bytes] = []
+    while len(found) < most and len(blob) >= 4:  # noqa: PLR2004 - a length has four bytes
+        size, blob = int.from_bytes(blob[:4], "big"), blob[4:]
+        if size > len(blob):
+            break
+        found.append(blob[:size])
+        blob = blob[size:]
+    return found
+
+
+def _is_revoked(here: tuple[Pin, ...], blob: bytes) -> bool:
+    return any(pin.marker == "@revoked" and pin.blob == blob for pin in here)
 
 
 def _judge(here: tuple[Pin, ...], marker: str, blob: bytes) -> Verdict:
     """Decide among the pins of one host: those with the marker are trusted."""
     trusted = [pin.blob for pin in here if pin.marker == marker]
-    if any(pin.marker == "@revoked" and pin.blob == blob for pin in here):
+    if _is_revoked(here, blob):
         reason = "revoked"
     elif blob in trusted:
         reason = "trusted"
@@ -133,6 +192,11 @@ def preferred_kinds(pins: tuple[Pin, ...], host: str, port: int) -> tuple[str, .
     """Return the key types pinned for a host: a server with several keys is to show that one."""
     plain = (pin.kind for pin in lookup(pins, host, port) if not pin.marker)
     return tuple(dict.fromkeys(plain))
+
+
+def has_authority(pins: tuple[Pin, ...], host: str, port: int) -> bool:
+    """Return whether a host may show a certificate: without an authority none could be judged."""
+    return any(pin.marker == "@cert-authority" for pin in lookup(pins, host, port))
 
 
 def fingerprint(blob: bytes) -> str:

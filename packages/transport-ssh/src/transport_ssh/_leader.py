@@ -13,6 +13,7 @@ BOOT = b"/proc/sys/kernel/random/boot_id"
 
 # Of what stands behind the name in /proc/PID/stat (proc(5)): when the process began.
 _STAT_START = 19
+_LAST_PID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,10 @@ class Leader:
 def read_pid(told: bytes | None) -> int | None:
     """Return the process group that a begin marker tells; it leads a group of its own."""
     word = (told or b"").split(b" ", 1)[0]
-    number = int(word) if word.isdigit() else 0
+    # A server may send thousands of digits, and int() reads 4300 at the most.
+    number = int(word) if re.fullmatch(rb"[0-9]{1,10}", word) else 0
     # Within a PID namespace of its own it may be 1, and "kill -- -1" means everybody.
-    return number if number > 1 else None
+    return number if 1 < number <= _LAST_PID else None
 
 
 def read_leader(told: bytes | None) -> Leader | None:
@@ -62,6 +64,11 @@ def reap_script(leader: Leader, grace: float) -> bytes:
 def stop_script(pgid: int, grace: float) -> bytes:
     """Return a command that ends a process group, and prints ``gone`` once it is (RUN-11)."""
     return b"exec /bin/sh -c '" + _stop_body(pgid, grace) + b"'"
+
+
+def signal_script(pgid: int, name: str) -> bytes:
+    """Return a command that sends a signal to a process group."""
+    return b"exec /bin/sh -c 'kill -s " + name.encode() + b" -- -%d'" % pgid
 
 
 def _stop_body(pgid: int, grace: float) -> bytes:

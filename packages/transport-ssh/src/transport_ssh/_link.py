@@ -1,12 +1,13 @@
 """One authenticated connection for all calls: dials, shares, notices loss, opens sessions.
 
-Executes what _sessions and _backoff decide. Knows neither commands nor files.
+Carries out what _link_state and _sessions decide. Knows neither commands nor files.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,19 +19,29 @@ from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
 from transport_core import (
     ConnectionLost,
     ConnectivityError,
-    Delivery,
     EventSink,
     Reconnecting,
     SessionGranted,
     SessionQueued,
     SessionRefused,
-    TransportClosedError,
     UnsupportedOperationError,
 )
 from transport_core.authoring import emit, finish
 
 from ._backoff import Backoff
 from ._dial import Dialled, dial
+from ._link_state import (
+    Answer,
+    AskAgain,
+    Dial,
+    GiveUp,
+    LinkState,
+    Loss,
+    Opens,
+    Phase,
+    Reason,
+    Refuse,
+)
 from ._options import SSHOptions
 from ._sessions import Sessions
 from ._translate import lost_error
@@ -38,24 +49,13 @@ from ._translate import lost_error
 T = TypeVar("T")
 
 _CLOSE_SECONDS = 2.0
-# A refused open is asked again after 5, 10, 20 … 500 ms: sshd frees a session some
-# milliseconds after the client has seen its end.
-_ASK_AGAIN_FIRST = 0.005
-_ASK_AGAIN_LONGEST = 0.5
-_MOST_REFUSALS = 12  # about 2 seconds of asking
-_MOST_LOSSES = 3
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Turn:
     """A call's place among the sessions; ``granted`` once the server opened one for it."""
 
     granted: bool = False
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the channel was granted and the request in it refused: asking again is useless."""
-    return getattr(error, "code", None) == OPEN_REQUEST_SESSION_FAILED
 
 
 class Link:
@@ -71,22 +71,27 @@ class Link:
         self._options = options
         self._sink = sink
         self._sessions = Sessions(options.max_sessions)
-        self._backoff = Backoff(options.logins_per_minute, time.monotonic, random.random)
+        backoff = Backoff(options.logins_per_minute, time.monotonic, random.random)
+        self._state = LinkState(backoff, name)
         self._dialled: Dialled | None = None
         self._dialling: asyncio.Task[Dialled] | None = None
-        self._dial_count = 0
         self._live = 0
-        self._closed = False
+        self._asking: set[Turn] = set()
 
     @property
     def queued(self) -> int:
-        """Calls that wait for a session."""
-        return self._sessions.waiting
+        """Calls that wait for a session: in the queue, or refused one and asking again."""
+        return self._sessions.waiting + len(self._asking)
 
     @property
     def is_open(self) -> bool:
         """Whether there is a live connection."""
-        return self._dialled is not None and not self._dialled.target.is_closed()
+        return self._state.phase is Phase.OPEN
+
+    @property
+    def held(self) -> str | None:
+        """What the next login is waiting for, for people; None if it does not wait."""
+        return self._state.held
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the live connection; one dial serves all who wait for it.
@@ -95,47 +100,48 @@ class Link:
             ConnectivityError, AuthenticationError, HostKeyError: It cannot be established.
             TransportClosedError: The link was closed.
         """
-        if self._closed:
-            raise TransportClosedError("the transport was closed", transport=self.name)
-        if self._dialled is not None and self.is_open:
-            return self._dialled.target
-        if self._dialling is None or self._dialling.done():
-            self._dialling = asyncio.create_task(self._dial(), name=f"dial {self.name}")
+        decision = self._state.needed()
+        if isinstance(decision, Refuse):
+            raise decision.error
+        if isinstance(decision, Dial):
+            self._dialling = asyncio.create_task(self._dial(decision), name=f"dial {self.name}")
             # If every waiter gives up, nobody else fetches a failure.
             self._dialling.add_done_callback(lambda t: t.cancelled() or t.exception())
+        assert self._dialling is not None  # noqa: S101 - Use and Wait come after a Dial
         return (await asyncio.shield(self._dialling)).target
 
-    async def _dial(self) -> Dialled:
-        delay = self._backoff.delay()
-        if delay:
-            emit(
-                Reconnecting(transport=self.name, attempt=self._backoff.failures, delay=delay),
-                self._sink,
-            )
-            await asyncio.sleep(delay)
-        self._backoff.attempted()
-        mine = self._dial_count = self._dial_count + 1
+    async def _dial(self, plan: Dial) -> Dialled:
         try:
-            dialled = await dial(
-                self._options, self.name, self._sink, lambda reason: self._lost(mine, reason)
-            )
-        except BaseException:
-            self._backoff.failed()
+            if plan.number > 1:
+                again = Reconnecting(transport=self.name, attempt=plan.attempt, delay=plan.delay)
+                emit(again, self._sink)
+            await asyncio.sleep(plan.delay)
+            self._state.begun()
+            on_lost = functools.partial(self._lost, plan.number)
+            dialled = await dial(self._options, self.name, self._sink, on_lost)
+        except BaseException as error:
+            self._state.failed(plan.number, error)
             raise
-        self._backoff.succeeded()
-        self._dialled = dialled
-        self.on_connected()
+        if self._state.dialled(plan.number):
+            self._dialled = dialled
+            self.on_connected()
+        else:
+            self._drop(dialled)
         return dialled
 
-    def _lost(self, dial_count: int, reason: Exception | None) -> None:
+    def _lost(self, number: int, hop: str, reason: Exception | None) -> None:
         """A hop ended: so do all, and the next call dials anew."""
-        if dial_count != self._dial_count or self._dialled is None:
-            return  # late news of an older connection must not end the new one
-        dialled, self._dialled = self._dialled, None
+        why = str(reason) if reason else "closed by the other side"
+        if self._state.lost(number, Loss(hop, why)) and self._dialled is not None:
+            dialled, self._dialled = self._dialled, None
+            self._drop(dialled)
+
+    def _drop(self, dialled: Dialled) -> None:
+        loss = self._state.loss
+        if loss is not None:
+            dialled.mark_lost(loss.hop)
+            emit(ConnectionLost(transport=self.name, hop=loss.hop, reason=loss.reason), self._sink)
         dialled.abort()
-        if not self._closed:
-            why = str(reason) if reason else "closed by the other side"
-            emit(ConnectionLost(transport=self.name, reason=why), self._sink)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:
@@ -185,66 +191,52 @@ class Link:
             ConnectivityError: The server grants no session at all.
             UnsupportedOperationError: The server refuses such a request.
         """
-        losses = refusals = 0
+        try:
+            return await self._open(opening, turn, sent, cut)
+        finally:
+            self._asking.discard(turn)
+
+    async def _open(
+        self,
+        opening: Callable[[asyncssh.SSHClientConnection], Awaitable[T]],
+        turn: Turn,
+        sent: Callable[[], bool],
+        cut: Callable[[], bool],
+    ) -> T:
+        opens = Opens(random.random)
         while True:
             connection = await self.connection()
             try:
                 opened = await opening(connection)
             except (asyncssh.Error, OSError) as error:
-                closed = connection.is_closed()
-                failure = self._failure(error, closed=closed, sent=sent(), cut=cut())
-                losses += closed
-                if failure is not None or losses > _MOST_LOSSES:
-                    raise failure or lost_error(error, Delivery.NOT_SENT, self.name) from error
+                decision = opens.failed(
+                    _answer(error),
+                    closed=connection.is_closed(),
+                    sent=sent(),
+                    cut=cut(),
+                    live=self._live,
+                )
+                if isinstance(decision, GiveUp):
+                    raise _failure(decision, error, connection, self.name) from error
             else:
                 turn.granted = True
                 self._live += 1
                 self._sessions.granted()
+                self._state.served()
                 return opened
-            if not closed:
-                refusals += 1
-                await self._refused(refusals)
+            if isinstance(decision, AskAgain):
+                self._refused(turn)
+                await asyncio.sleep(decision.pause)
 
-    def _failure(
-        self, error: Exception, *, closed: bool, sent: bool, cut: bool
-    ) -> Exception | None:
-        """Return why an open is not to be asked again; None if it ran nothing and may succeed."""
-        refused = isinstance(error, asyncssh.ChannelOpenError)
-        if sent and (closed or cut or not refused):
-            return lost_error(error, Delivery.UNKNOWN, self.name)
-        if sent or (refused and not closed and _is_final(error)):
-            return UnsupportedOperationError(
-                "the server refuses the request",
-                delivery=Delivery.NOT_SENT,
-                transport=self.name,
-                hint="the account may be restricted to SFTP, or to commands; see sshd_config there",
-            )
-        if closed or refused:
-            return None
-        return (
-            error
-            if isinstance(error, asyncssh.SFTPError)
-            else lost_error(error, Delivery.NOT_SENT, self.name)
-        )
-
-    async def _refused(self, refusals: int) -> None:
+    def _refused(self, turn: Turn) -> None:
+        self._asking.add(turn)
         limit = self._sessions.refused()
         emit(SessionRefused(transport=self.name, limit=limit), self._sink)
         self.on_refused()
-        # With none of ours open, no end of ours can free one: it is not a matter of waiting.
-        if self._live == 0 and refusals >= _MOST_REFUSALS:
-            raise ConnectivityError(
-                "the server lets us in and grants no session",
-                delivery=Delivery.NOT_SENT,
-                transport=self.name,
-                hint="ask the site for MaxSessions in its sshd_config",
-            )
-        pause = min(_ASK_AGAIN_FIRST * 2.0 ** (refusals - 1), _ASK_AGAIN_LONGEST)
-        await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
 
     async def close(self) -> None:
         """Close the connection within 2 seconds, then cut it; twice is silent."""
-        self._closed = True
+        self._state.close()
         dialling, self._dialling = self._dialling, None
         if dialling is not None and not dialling.done():
             dialling.cancel()
@@ -252,3 +244,33 @@ class Link:
         dialled, self._dialled = self._dialled, None
         if dialled is not None:
             await finish(dialled.close(_CLOSE_SECONDS))
+
+
+def _answer(error: Exception) -> Answer:
+    """Return what a failed open says of the server."""
+    if isinstance(error, asyncssh.ChannelOpenError):
+        # asyncssh's code for a channel that was granted, and the request in it refused.
+        return Answer.DENIED if error.code == OPEN_REQUEST_SESSION_FAILED else Answer.REFUSED
+    return Answer.GARBLED if isinstance(error, asyncssh.SFTPError) else Answer.BROKEN
+
+
+def _failure(
+    decision: GiveUp, error: Exception, connection: asyncssh.SSHClientConnection, name: str
+) -> Exception:
+    if decision.reason is Reason.GARBLED:
+        return error  # whoever asked for SFTP knows what that means
+    if decision.reason is Reason.DENIED:
+        return UnsupportedOperationError(
+            "the server refuses the request",
+            delivery=decision.delivery,
+            transport=name,
+            hint="the account may be restricted to SFTP, or to commands; see sshd_config there",
+        )
+    if decision.reason is Reason.NO_SESSION:
+        return ConnectivityError(
+            "the server lets us in and grants no session",
+            delivery=decision.delivery,
+            transport=name,
+            hint="ask the site for MaxSessions in its sshd_config",
+        )
+    return lost_error(error, decision.delivery, name, connection)

@@ -7,42 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from transport_core import ConfigurationError
-from transport_core.authoring import check_options, check_timeout
+from transport_core.authoring import check_options, check_timeout, escape
 
+from ._auth import Agent, Auth, PrivateKey, check_auth, check_path
 from ._ssh_config import Ask
 from ._ssh_files import read_options
 
+_Path = str | os.PathLike[str]
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
 _LONGEST_NAME = 255
-_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateKey:
-    """Log in with exactly this private key; no other is offered, no agent is asked."""
-
-    path: str | os.PathLike[str] | None = None
-    """The key file; it must be readable by its owner only. Read at each connect."""
-    data: bytes | None = field(default=None, repr=False)
-    """The key itself, in place of a path."""
-    passphrase: Callable[[], str] | None = field(default=None, repr=False)
-    """Called at each connect if the key is encrypted."""
-
-    def __post_init__(self) -> None:
-        """Check that there is exactly one source.
-
-        Raises:
-            ConfigurationError: Both or neither of ``path`` and ``data``.
-        """
-        if (self.path is None) == (self.data is None):
-            raise ConfigurationError("PrivateKey takes either a path or data")
+_FEWEST_QUESTIONS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +31,7 @@ class KnownHosts:
 
     text: str | None = field(default=None, repr=False)
     """The lines themselves."""
-    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None
+    path: _Path | Sequence[_Path] | None = None
     """A file, in place of text; read at each connect. Of several files, as OpenSSH has them, those
     that do not exist are left out as long as one does."""
 
@@ -63,13 +43,18 @@ class KnownHosts:
         """
         if (self.path is None) == (self.text is None):
             raise ConfigurationError("KnownHosts takes either text or a path")
-        if self.path is not None and not isinstance(self.path, (str, os.PathLike)):
+        if self.text is not None and not isinstance(self.text, str):
+            raise ConfigurationError("KnownHosts: text must be a str")
+        if isinstance(self.path, (list, tuple)):
             object.__setattr__(self, "path", tuple(self.path))
             if not self.path:
                 raise ConfigurationError("KnownHosts needs at least one path")
+        several = self.path if isinstance(self.path, tuple) else (self.path,)
+        for path in several if self.text is None else ():
+            check_path("KnownHosts: path", path)
 
     @property
-    def paths(self) -> tuple[str | os.PathLike[str], ...]:
+    def paths(self) -> tuple[_Path, ...]:
         """The files, none if there is text."""
         if self.path is None:
             return ()
@@ -83,7 +68,9 @@ class Hop:
     host: str
     """Name or address; resolved on the hop before (CONN-5)."""
     user: str
-    auth: PrivateKey
+    auth: Auth | tuple[Auth, ...]
+    """How to log in; a tuple holds the factors that the server asks for, in its order, such as
+    ``(PrivateKey(…), KeyboardInteractive(…))``. Nothing else is offered (CONN-6)."""
     known_hosts: KnownHosts
     port: int = 22
     host_key_alias: str | None = None
@@ -91,7 +78,8 @@ class Hop:
     connect_timeout: float = 30.0
     """Seconds for this hop: TCP, key exchange and login."""
     keepalive_interval: float = 7.5
-    """Seconds without traffic until the peer is asked whether it lives."""
+    """Seconds without traffic until the peer is asked whether it lives; sooner if only one
+    question may stay unanswered."""
     keepalive_count: int = 3
     """Unanswered questions that are waited for; a dead peer is noticed after
     ``keepalive_interval * (keepalive_count + 1)`` seconds, 30 by default."""
@@ -104,15 +92,38 @@ class Hop:
         """
         for what, value in (("host", self.host), ("user", self.user)):
             _check_name(what, value)
+        if self.host_key_alias is not None:
+            _check_name("host_key_alias", self.host_key_alias)
+        _check_host(self.host)
         _check_int("port", self.port)
         if not 1 <= self.port <= _LAST_PORT:
             raise ConfigurationError(f"port must be 1 to 65535, and is {self.port}")
-        for what, kind in (("auth", PrivateKey), ("known_hosts", KnownHosts)):
-            if not isinstance(getattr(self, what), kind):
-                raise ConfigurationError(f"{what} must be a {kind.__name__}")
+        check_auth(self.auth)
+        if not isinstance(self.known_hosts, KnownHosts):
+            raise ConfigurationError("known_hosts must be a KnownHosts")
         for what in ("connect_timeout", "keepalive_interval"):
             _check_seconds(what, getattr(self, what))
         _check_int("keepalive_count", self.keepalive_count)
+
+    @property
+    def keepalive(self) -> tuple[float, int]:
+        """Seconds between two questions, and how many may stay unanswered.
+
+        The bound is the configured one. At least two are asked: a loop that stood still misses
+        the answer to one, though it is there, and must not take the peer for dead (CONN-2).
+        """
+        count = max(self.keepalive_count, _FEWEST_QUESTIONS)
+        return self.keepalive_interval * (self.keepalive_count + 1) / (count + 1), count
+
+    @property
+    def known_as(self) -> tuple[str, int]:
+        """Host and port under which it stands in known_hosts."""
+        return (self.host_key_alias, 22) if self.host_key_alias else (self.host, self.port)
+
+    @property
+    def factors(self) -> tuple[Auth, ...]:
+        """The methods of ``auth``, in the order in which the server asks for them."""
+        return check_auth(self.auth)
 
     @property
     def label(self) -> str:
@@ -141,9 +152,7 @@ class SSHOptions(Hop):
             ConfigurationError: A value is impossible; which one is said.
         """
         Hop.__post_init__(self)
-        object.__setattr__(self, "via", tuple(self.via))
-        if not all(isinstance(hop, Hop) for hop in self.via):
-            raise ConfigurationError("via must hold Hop values")
+        object.__setattr__(self, "via", _checked_via(self.via))
         for what in ("max_sessions", "logins_per_minute"):
             _check_int(what, getattr(self, what))
         _check_seconds("kill_grace", self.kill_grace)
@@ -157,17 +166,22 @@ class SSHOptions(Hop):
     def from_mapping(cls, options: Mapping[str, Any]) -> SSHOptions:
         """Build from plain values, as from a configuration file.
 
-        ``identity`` is the path of the private key and ``known_hosts`` the path of the pins;
-        ``via`` is a list of such mappings.
+        ``identity`` is the path of the private key, ``certificate`` that of its certificate;
+        ``agent`` says in their place which key of the agent is offered; ``auth`` takes the values
+        that need callbacks. ``known_hosts`` is the path of the pins; ``via`` is a list of such
+        mappings.
 
         Raises:
             ConfigurationError: An option is unknown (the known ones are listed), missing or
                 impossible.
         """
         values = _hop_values("ssh", options, cls)
+        via = values.get("via", ())
+        if isinstance(via, str) or not isinstance(via, Sequence):
+            raise ConfigurationError("ssh: via must be a list of hops")
         values["via"] = tuple(
             hop if isinstance(hop, Hop) else Hop(**_hop_values(f"ssh, via[{index}]", hop, Hop))
-            for index, hop in enumerate(values.get("via", ()))
+            for index, hop in enumerate(via)
         )
         return cls(**values)
 
@@ -189,6 +203,7 @@ class SSHOptions(Hop):
                 there is no key to log in with.
         """
         _check_name("alias", alias)
+        _check_host(alias)
         ask = Ask(alias, overrides.get("user"), overrides.get("port"))
         if ask.user is not None:
             _check_name("user", ask.user)
@@ -201,12 +216,8 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
     if not isinstance(options, Mapping):
         raise ConfigurationError(f"{owner}: options must be a mapping")
     fields = {f.name: f for f in dataclasses.fields(cls)}
-    check_options(owner, options, (*fields, "identity"))
-    values = dict(options)
-    if "identity" in values:
-        if "auth" in values:
-            raise ConfigurationError(f"{owner}: give either identity or auth")
-        values["auth"] = PrivateKey(values.pop("identity"))
+    check_options(owner, options, (*fields, "identity", "certificate", "agent"))
+    values = _with_auth(owner, dict(options))
     if isinstance(values.get("known_hosts"), (str, os.PathLike, list, tuple)):
         values["known_hosts"] = KnownHosts(path=values["known_hosts"])
     needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
@@ -216,17 +227,44 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
     return values
 
 
+def _checked_via(via: object) -> tuple[Hop, ...]:
+    if isinstance(via, Sequence) and all(isinstance(hop, Hop) for hop in via):
+        return tuple(via)
+    raise ConfigurationError("via must be a sequence of Hop values")
+
+
+def _with_auth(owner: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Make ``auth`` of the plain values that stand for it."""
+    given = [name for name in ("identity", "agent", "auth") if name in values]
+    if len(given) > 1:
+        raise ConfigurationError(f"{owner}: give only one of {', '.join(given)}")
+    certificate = values.pop("certificate", None)
+    if certificate is not None and given != ["identity"]:
+        raise ConfigurationError(f"{owner}: certificate needs identity, the private key's path")
+    if "identity" in values:
+        values["auth"] = PrivateKey(values.pop("identity"), certificate=certificate)
+    if "agent" in values:
+        values["auth"] = Agent(values.pop("agent"))
+    return values
+
+
 def _check_name(what: str, value: object) -> None:
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{what} must be a non-empty str")
-    if value.startswith("-") or _UNSAFE.search(value) or len(value) > _LONGEST_NAME:
+    spaces = any(map(str.isspace, value))
+    if value.startswith("-") or len(value) > _LONGEST_NAME or spaces or escape(value) != value:
         raise ConfigurationError(
             f"{what} must not begin with '-', hold spaces or control characters, "
             "or be longer than 255 characters"
         )
-    if what in ("host", "alias") and "@" in value:
+
+
+def _check_host(host: str) -> None:
+    """Refuse what is a URL, or ``user@host`` and ``host:port`` in one."""
+    if set("@/[]") & set(host) or host.count(":") == 1:
         raise ConfigurationError(
-            f"{what} must not hold '@'", hint="give user, host and port as separate options"
+            f"host must be a name or an address, and is '{host}'",
+            hint="give user, host and port as separate options",
         )
 
 

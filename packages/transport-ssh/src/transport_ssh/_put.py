@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import asyncssh
 from asyncssh.constants import FXF_CREAT, FXF_EXCL, FXF_WRITE
-from transport_core import AlreadyExistsError, SizeMismatchError, TransferResult
+from transport_core import AlreadyExistsError, SizeMismatchError, TransferResult, UnsafePathError
 from transport_core.authoring import (
     Entry,
     EntryKind,
@@ -24,7 +24,7 @@ from transport_core.authoring import (
     temp_name,
 )
 
-from ._blocks import SINGLE_REQUESTS, block_size, write_blocks
+from ._blocks import block_size, opened, write_blocks
 from ._file_errors import raise_explained
 from ._transfer import Tally, Transfer
 
@@ -163,9 +163,7 @@ class _Put:
         async with entered(_Reading(local)) as source:
             # Readable to nobody else until it has its mode (FILE-3).
             private = asyncssh.SFTPAttrs(permissions=0o600)
-            async with self._client.open(
-                temp, flags, private, encoding=None, block_size=SINGLE_REQUESTS
-            ) as file:
+            async with opened(self._client, temp, flags, private) as file:
                 content = _content(source, entry.size)
                 async with contextlib.aclosing(content):
                     await write_blocks(file, block_size(self._client), content, self.tally.moved)
@@ -178,8 +176,11 @@ class _Put:
     async def _publish(self, temp: bytes, target: bytes) -> None:
         """Give it its name; with overwrite off, a hard link fails if the name exists."""
         if self._transfer.overwrite:
-            if await self._kind(target) == stat.S_IFDIR:
+            there = await self._kind(target)
+            if there == stat.S_IFDIR:
                 raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination")
+            if there not in (None, stat.S_IFREG, stat.S_IFLNK):
+                raise UnsafePathError("a device, pipe or socket stands at the destination")
             await self._client.posix_rename(temp, target)
             return
         try:

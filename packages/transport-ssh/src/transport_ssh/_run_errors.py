@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from transport_core import (
-    CommandError,
     CommandNotExecutableError,
     CommandNotFoundError,
     CommandResult,
@@ -12,6 +11,7 @@ from transport_core import (
     Delivery,
     OutputLimitError,
     TransportError,
+    UnsupportedOperationError,
     WorkingDirectoryError,
 )
 from transport_core.authoring import escape, short_argv
@@ -20,11 +20,18 @@ from . import _wire
 from ._command import Command
 from ._translate import lost_error
 
-_NOT_STARTED: dict[str, tuple[type[CommandError], str]] = {
-    "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered"),
-    "not found": (CommandNotFoundError, "{} was not found on the target"),
-    "not executable": (CommandNotExecutableError, "{} cannot be executed on the target"),
+_NOT_STARTED: dict[str, tuple[type[TransportError], str, str | None]] = {
+    "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered", None),
+    "env": (
+        UnsupportedOperationError,
+        "the shell of the target lets nobody set a variable of {} without showing its value",
+        "leave names that sh sets by itself out of env, such as UID, SHLVL or _",
+    ),
+    "not found": (CommandNotFoundError, "{} was not found on the target", None),
+    "not executable": (CommandNotExecutableError, "{} cannot be executed on the target", None),
 }
+_LONG = 100_000  # bytes of argv and env; Linux takes 131,071 in one word, and 2 MiB in all
+_TOO_LONG = "its argv or env may be too long for that system: send content by stdin"
 
 
 def outcome(command: Command, name: str) -> CommandResult:
@@ -39,32 +46,58 @@ def outcome(command: Command, name: str) -> CommandResult:
     return command.result()
 
 
+def ending(command: Command, name: str) -> CommandResult:
+    """Return how a command ended that seemed to have started.
+
+    Raises:
+        CommandError: It could not be started after all.
+    """
+    failure = _not_started(command, name) if may_not_have_started(command) else None
+    if failure is not None:
+        raise failure
+    return command.result()
+
+
+def may_not_have_started(command: Command) -> bool:
+    """Return whether a shell ends so that could not start it; what came last tells."""
+    return command.status in (126, 127)
+
+
+def start_error(command: Command, name: str) -> TransportError | None:
+    """Return why a command of which the session has ended was not started; None if it was."""
+    return _failure(command, name) if command.closed.is_set() else None
+
+
 def _failure(command: Command, name: str) -> TransportError | None:
+    if command.complete and (unstarted := _not_started(command, name)):
+        return unstarted
     if command.exceeded:
         return _limit_error(command, name)
-    ended = command.status is not None or command.signal is not None
-    if not ended or not command.complete:
+    if not command.complete:
         # The status says that it ran to its end; only its output is not complete.
-        delivery = Delivery.FINISHED if ended else Delivery.UNKNOWN
-        return lost_error(command.broken, delivery, name)
-    if command.begin.value is not None:
-        return _not_started(command, name) if command.status in (126, 127) else None
-    return _not_started(command, name) or _login_error(command, name)
+        delivery = Delivery.FINISHED if command.is_told else Delivery.UNKNOWN
+        return lost_error(command.broken, delivery, name, command.connection)
+    return None if command.begin.value is not None else _login_error(command, name)
 
 
-def _not_started(command: Command, name: str) -> CommandError | None:
+def _not_started(command: Command, name: str) -> TransportError | None:
     plan = command.request.plan
-    why = _wire.read_failure(plan.token, command.err.getvalue(), command.status)
+    why = _wire.read_failure(plan.token, command.tail, command.status)
     if why is None:
         return None
-    kind, text = _NOT_STARTED[why.reason]
+    kind, text, hint = _NOT_STARTED[why.reason]
+    if why.reason == "not executable" and len(plan.header) > _LONG:
+        hint = _TOO_LONG
     return kind(
-        text.format(short_argv(command.request.argv)), delivery=Delivery.NOT_SENT, transport=name
+        text.format(short_argv(command.request.argv)),
+        delivery=Delivery.NOT_SENT,
+        transport=name,
+        hint=hint,
     )
 
 
 def _login_error(command: Command, name: str) -> ConnectivityError:
-    said = escape(command.rc_output().strip() or command.err.getvalue().strip())
+    said = escape(command.rc_output().strip() or command.tail.strip())
     return ConnectivityError(
         f"the login ended with {command.result().ending().split()[-1]}"
         " without a sign that the command began" + (f"; it said: {said}" if said else ""),
@@ -88,8 +121,11 @@ def _limit_error(command: Command, name: str) -> OutputLimitError:
     return error
 
 
-def timeout_error(command: Command, name: str) -> CommandTimeoutError:
-    """Return the error of a command that was stopped at its deadline."""
+def timeout_error(command: Command, name: str, held: str | None) -> CommandTimeoutError:
+    """Return the error of a command that was stopped at its deadline.
+
+    ``held`` is what the login was waiting for, if there was one that waited.
+    """
     never = command.channel is None
     error = CommandTimeoutError(
         f"{short_argv(command.request.argv)} was not done within"
@@ -98,8 +134,9 @@ def timeout_error(command: Command, name: str) -> CommandTimeoutError:
         result=command.result(),
         delivery=Delivery.NOT_SENT if never else Delivery.UNKNOWN,
         transport=name,
+        hint=held if never else None,
     )
-    error.stopped = never or bool(command.stopped)
+    error.stopped = never or bool(command.stopped) or command.complete
     return error
 
 

@@ -14,7 +14,7 @@ from transport_core import Delivery, UnsupportedOperationError
 from transport_core.authoring import finish
 
 from ._link import Link, Turn
-from ._translate import LOST
+from ._translate import LOST, lost_error
 
 _CLOSE_SECONDS = 1.0
 
@@ -30,6 +30,10 @@ class SharedSFTP:
         self._client: asyncssh.SFTPClient | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
         self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+        self._arrivals = 0
+        self._admitted = 0
         self._closing: set[asyncio.Task[None]] = set()
         link.on_refused = self._give_up_if_idle
 
@@ -38,26 +42,38 @@ class SharedSFTP:
         """Give the session for one transfer.
 
         Raises:
-            ConnectivityError: No connection.
+            ConnectivityError: No connection, or it was lost during the transfer.
             UnsupportedOperationError: The server has no SFTP.
         """
-        self._users += 1
+        self._arrivals += 1
+        mine = self._arrivals
+        async with self._lock:
+            if mine > self._admitted and self._link.queued:
+                # Those who came before it was opened share it. Later ones queue for the next, or
+                # transfers that follow each other would keep it from those who wait for ever.
+                await self._unused.wait()
+            client = await self._ready()
+            connection = self._connection
+            self._users += 1
+            self._unused.clear()
         try:
-            async with self._lock:
-                client = await self._ready()
-            try:
-                yield client
-            except LOST:
-                if self._client is client:
-                    self._give_up()
-                raise
+            yield client
+        except LOST as error:
+            if self._client is client:
+                self._give_up()
+            raise lost_error(error, Delivery.UNKNOWN, self._link.name, connection) from error
         finally:
-            self._users -= 1
+            self._left()
+
+    def _left(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self._unused.set()
             if self._link.queued:
                 self._give_up_if_idle()
 
     async def _ready(self) -> asyncssh.SFTPClient:
-        if self._client is not None and self._connection and not self._connection.is_closed():
+        if self._client is not None and await self._is_alive(self._client):
             return self._client
         await finish(self._end(*self._take()))
         async with contextlib.AsyncExitStack() as opened:
@@ -65,8 +81,22 @@ class SharedSFTP:
             client = await self._open(turn)
             opened.callback(client.exit)
             self._stack = opened.pop_all()
-        self._client = client
+        self._client, self._admitted = client, self._arrivals
         return client
+
+    async def _is_alive(self, client: asyncssh.SFTPClient) -> bool:
+        """Tell whether it can be used: asyncssh ends one whose server breaks the protocol.
+
+        It says so in that there is nothing to wait for then.
+        """
+        if self._connection is None or self._connection.is_closed():
+            return False
+        try:
+            async with asyncio.timeout(0):
+                await client.wait_closed()
+        except TimeoutError:
+            return True
+        return False
 
     async def _open(self, turn: Turn) -> asyncssh.SFTPClient:
         async def opening(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:

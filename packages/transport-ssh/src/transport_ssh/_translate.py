@@ -17,6 +17,7 @@ from transport_core import (
 )
 from transport_core.authoring import escape
 
+from ._auth import Steps, refusal
 from ._hostkeys import Verdict
 from ._options import Hop
 
@@ -29,6 +30,9 @@ LOST = (
 )
 """What asyncssh raises, in a call that had begun, when the connection under it breaks."""
 
+LOST_HOP = "intercede_lost_hop"
+"""Where a connection to the target keeps which hop ended it, for the errors of its calls."""
+
 _HOST_KEY_TEXT = {
     "unknown": "no host key is pinned for {host}",
     "changed": "the host key of {host} is not the pinned one: somebody may be in between",
@@ -37,7 +41,7 @@ _HOST_KEY_TEXT = {
 
 
 def connect_error(
-    error: BaseException, hop: Hop, where: str, verdict: Verdict | None
+    error: BaseException, hop: Hop, where: str, verdict: Verdict | None, steps: Steps
 ) -> TransportError:
     """Return the error for a hop that could not be opened; the caller keeps the cause.
 
@@ -54,12 +58,14 @@ def connect_error(
             hop=where,
             hint="ask the site for a new host certificate",
         )
-    if isinstance(error, asyncssh.PermissionDenied):
+    if _is_refusal(error, steps):
+        why, hint = refusal(steps.methods, steps.tried)
         return AuthenticationError(
-            f"the server did not let {hop.label} in with the configured private key",
+            f"{hop.label} was not let in: {why}",
+            tried=steps.tried,
             delivery=Delivery.NOT_SENT,
             hop=where,
-            hint="check that the public key is in the account's authorized_keys",
+            hint=hint,
         )
     if isinstance(error, TimeoutError) or _is_login_timeout(error):
         return ConnectTimeoutError(
@@ -68,12 +74,27 @@ def connect_error(
             hop=where,
             hint="check the network and firewall on the way, or raise connect_timeout",
         )
+    return _unreachable(error, hop, where)
+
+
+def _unreachable(error: BaseException, hop: Hop, where: str) -> ConnectivityError:
+    if isinstance(error, asyncssh.KeyExchangeFailed):
+        what = "offers no algorithm that is safe to use"
+        hint = "ask the site to allow AES (GCM or CTR), and key exchange and signatures with SHA-2"
+    else:
+        what = "cannot be reached"
+        hint = "check host and port, and that an SSH server listens there"
     return ConnectivityError(
-        f"{hop.label} cannot be reached: {_reason(error)}",
-        delivery=Delivery.NOT_SENT,
-        hop=where,
-        hint="check host and port, and that an SSH server listens there",
+        f"{hop.label} {what}: {_reason(error)}", delivery=Delivery.NOT_SENT, hop=where, hint=hint
     )
+
+
+def _is_refusal(error: BaseException, steps: Steps) -> bool:
+    """Whether a server has said no; one with MaxAuthTries 1 says it by ending the connection."""
+    if isinstance(error, asyncssh.PermissionDenied):
+        return True
+    said = error.reason.lower() if isinstance(error, asyncssh.ProtocolError) else ""
+    return bool(steps.tried) and "authentication failures" in said
 
 
 def _is_login_timeout(error: BaseException) -> bool:
@@ -107,13 +128,25 @@ def _host_key_error(verdict: Verdict, hop: Hop, where: str) -> HostKeyError:
     )
 
 
+_LOST_HINT = {
+    Delivery.NOT_SENT: "send it again; the next call connects",
+    Delivery.FINISHED: "it ran to its end, and only its output is lost; do not send it again",
+    Delivery.UNKNOWN: "find out whether it ran before you send it again; the next call connects",
+}
+
+
 def lost_error(
-    reason: BaseException | str | None, delivery: Delivery, transport: str
+    reason: BaseException | str | None,
+    delivery: Delivery,
+    transport: str,
+    connection: asyncssh.SSHClientConnection | None,
 ) -> ConnectionLostError:
-    """Return the error for a connection that broke during a call."""
+    """Return the error for a connection that broke during a call; it names the hop that ended."""
     said = _reason(reason) if isinstance(reason, BaseException) else reason
     return ConnectionLostError(
         f"the connection was lost: {said or 'closed by the other side'}",
         delivery=delivery,
         transport=transport,
+        hop=None if connection is None else connection.get_extra_info(LOST_HOP),
+        hint=_LOST_HINT[delivery],
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -15,6 +17,7 @@ from transport_core import (
     CommandResult,
     EventSink,
     Progress,
+    RemoteProcess,
     SourceKind,
     Stdin,
     Symlinks,
@@ -28,8 +31,10 @@ from transport_core.authoring import (
     Deadline,
     PathArg,
     Word,
+    check_kind,
     check_limit,
     check_mode,
+    check_progress,
     check_stdin,
     emit,
     encode_argv,
@@ -60,6 +65,7 @@ _CAPABILITIES = frozenset(
         Capability.MODES,
         Capability.CONNECTION,
         Capability.EVENTS,
+        Capability.STREAMING,
     }
 )
 
@@ -74,10 +80,12 @@ class SSHTransport:
         """Do no I/O; ``on_event`` is called with each typed event, on the event loop.
 
         Raises:
-            TypeError: ``options`` is no SSHOptions.
+            TypeError: ``options`` is no SSHOptions, or ``on_event`` cannot be called.
         """
         if not isinstance(options, SSHOptions):
             raise TypeError(f"options must be SSHOptions, not {type(options).__name__}")
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event must be callable, not {type(on_event).__name__}")
         self._options = options
         self._sink = on_event
         self._calls = Calls(self.name)
@@ -150,10 +158,10 @@ class SSHTransport:
     async def aclose(self) -> None:
         """Stop the calls in flight and close the connection; twice is silent, bounded in time."""
         engine, self._engine = self._engine, None
-        await finish(self._close(engine))
+        await finish(self._close(engine, asyncio.current_task()))
 
-    async def _close(self, engine: Engine | None) -> None:
-        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS)
+    async def _close(self, engine: Engine | None, closer: asyncio.Task[object] | None) -> None:
+        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS, closer=closer)
         if engine is not None:
             await engine.close()
 
@@ -190,6 +198,28 @@ class SSHTransport:
                 told.ended(result)
         return self._checked(result) if check else result
 
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        argv: Sequence[Word],
+        *,
+        env: Mapping[str, str | bytes] | None = None,
+        cwd: PathArg | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[RemoteProcess, None]:
+        """Start a program as long as a context lasts; see ``StreamingTransport.stream``."""
+        words = encode_argv(argv)
+        values = encode_env(env)
+        where = None if cwd is None else encode_path(cwd, "cwd")
+        deadline = Deadline(timeout)
+        about = CommandTold(self.name, short_argv(words), self._sink)
+        with self._calls.track(), about as told:
+            plan = _wire.plan(words, values, where, look_up=True)
+            async with self._open_engine().stream(words, plan, deadline) as process:
+                with self._calls.track(process.stop):
+                    yield process
+            told.ended(process.result())
+
     def _checked(self, result: CommandResult) -> CommandResult:
         try:
             return result.check()
@@ -213,6 +243,9 @@ class SSHTransport:
         """Copy a local file or tree there; see ``transport_core.Transport.put``."""
         here, there = encode_path(local, "local"), encode_path(remote, "remote")
         check_mode(mode)
+        check_kind(kind)
+        check_progress(progress)
+        symlinks = Symlinks(symlinks)
         deadline = Deadline(timeout)
         with self._calls.track():
             transfer = Transfer(
@@ -221,7 +254,7 @@ class SSHTransport:
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,
-                symlinks=Symlinks(symlinks),
+                symlinks=symlinks,
                 kind=kind,
                 deadline=deadline,
                 progress=progress,
@@ -248,6 +281,9 @@ class SSHTransport:
         """Copy a remote file or tree here; see ``transport_core.Transport.get``."""
         there, here = encode_path(remote, "remote"), encode_path(local, "local")
         check_mode(mode)
+        check_kind(kind)
+        check_progress(progress)
+        symlinks = Symlinks(symlinks)
         check_limit(max_bytes, "max_bytes")
         check_limit(max_files, "max_files")
         deadline = Deadline(timeout)
@@ -258,7 +294,7 @@ class SSHTransport:
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,
-                symlinks=Symlinks(symlinks),
+                symlinks=symlinks,
                 kind=kind,
                 deadline=deadline,
                 max_bytes=max_bytes,

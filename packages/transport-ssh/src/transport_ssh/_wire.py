@@ -12,9 +12,11 @@ Three forms, by what is sent (measured facts are in docs/decisions/0003):
   command line, as one header line that ``sh`` reads before the program's own stdin.
 
 Markers hold a random token: ``:e`` begins stderr, ``:b PID`` begins stdout (next is exec),
-``:c`` the working directory is missing, ``:x N`` exec failed. What stands before them is noise
-of the login's rc files (RUN-3). On Linux ``:b`` also says which boot of which machine the PID is
-of, and when its process began: by these a process is known again after the connection broke.
+``:c`` the working directory is missing, ``:n`` a name of env cannot be set, ``:x N`` exec failed.
+What stands before them is noise of the login's rc files (RUN-3).
+On Linux ``:b`` also says which boot of which machine the PID is of, and when its process
+began: by these a process is known again after the connection broke.
+With ``look_up`` it ends in ``+`` if the program was found: exec itself cannot say that it worked.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ._env import REFUSED, exports, own_exports, quote, shell_owned
 from ._leader import BOOT
 
 # Longer text makes the kernel refuse one word of 131,072 bytes (Linux, MAX_ARG_STRLEN), and
@@ -33,16 +36,12 @@ _COMMAND_LIMIT = 100_000
 # Exit status of our own script where the working directory is missing; its marker proves it.
 _NO_DIRECTORY = 96
 
+# Behind a marker stand a PID and what says of which boot it is; /proc/PID/stat is the longest.
+_LONGEST_VALUE = 8192
+
 _PLAIN = re.compile(rb"[ -~]*\Z")
 _UNPLAIN = re.compile(rb"['!\\]")
-_OCTAL_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _./:,@+=-")
-
-# What a shell treats specially when assigned: read-only in bash (UID ...), checked in dash
-# (OPTIND), rewritten by the shell itself. These go through env(1), which assigns nothing.
-_SHELL_OWN = re.compile(
-    r"(BASH.*|UID|EUID|PPID|GROUPS|SHELLOPTS|OPTIND|RANDOM|SRANDOM|SECONDS|LINENO|EPOCH.*"
-    r"|FUNCNAME|DIRSTACK|HISTCMD|PIPESTATUS|SHLVL|PWD|OLDPWD|_)\Z"
-)
+_OCTAL_UNSAFE = re.compile(rb"[^a-zA-Z0-9 _./:,@+=-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +62,24 @@ def plan(
     cwd: bytes | None = None,
     *,
     token: bytes | None = None,
+    look_up: bool = False,
 ) -> Plan:
-    """Return how to send a command whose words have been checked."""
+    """Return how to send a command whose words have been checked.
+
+    With ``look_up`` its begin marker tells whether the program was found (``read_found``).
+    """
     if cwd is not None and cwd.startswith(b"-"):
         cwd = b"./" + cwd  # "cd -- -" would go back to the last directory
     mark = token or b"@" + secrets.token_hex(16).encode()
-    if not env:
-        command = _plain(mark, argv, cwd)
+    # What is too long anyway is not written out first: that would hold up the event loop.
+    if not env and sum(map(len, argv), len(cwd or b"")) <= _COMMAND_LIMIT:
+        command = _plain(mark, argv, cwd, look_up=look_up)
         if command is None:
-            command = _octal(mark, argv, cwd)
+            command = _octal(mark, argv, cwd, look_up=look_up)
         if len(command) <= _COMMAND_LIMIT:
             return Plan(command, b"", mark)
-    script = _script(mark, argv, env or {}, cwd)
-    return Plan(_by_stdin(mark), _one_line(mark, script), mark)
+    script = _script(mark, argv, env or {}, cwd, look_up=look_up)
+    return Plan(_by_stdin(mark), _one_line(script), mark)
 
 
 def _begin(mark: bytes) -> bytes:
@@ -97,16 +101,29 @@ def _enter(mark: bytes, where: bytes) -> bytes:
     return b"CDPATH= cd -- " + where + b"||" + missing + b";"
 
 
-def _exec(mark: bytes, words: bytes) -> bytes:
+def _look(program: bytes) -> bytes:
+    """Return the word that becomes ``+`` if a program is there: the shell's own say is not enough.
+
+    Of a builtin it gives the bare name, and dash gives any path, a directory too.
+    """
+    found = b"_p=$(command -v -- " + program + b' 2>/dev/null);[ -f "$_p" ]&&[ -x "$_p" ]'
+    return b' "$(' + found + b'&&echo +)"'
+
+
+def _begin_out(mark: bytes, look: bytes) -> bytes:
     # The names are the token, so that they are no variable of the caller's env.
     boot, stat = (b"_" + mark.removeprefix(b"@") + end for end in (b"b", b"s"))
-    look = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
+    read = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
     who = b' "$$" "$' + boot + b'" "${' + stat + b'##*)}"'
     # Quoted, since an exported IFS may hold digits.
-    return look + b" 2>/dev/null;echo " + mark + b":b" + who + b"&&exec " + words + b";exit $?"
+    return read + b" 2>/dev/null;echo " + mark + b":b" + who + look + b"&&exec "
 
 
-def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | None:
+def _exec(mark: bytes, words: bytes, look: bytes) -> bytes:
+    return _begin_out(mark, look) + words + b";exit $?"
+
+
+def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes | None:
     words = list(argv) if cwd is None else [cwd, *argv]
     if not all(_PLAIN.match(word) and not _UNPLAIN.search(word) for word in words):
         return None
@@ -114,40 +131,36 @@ def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | Non
     if cwd is not None:
         body += _enter(mark, b'"${1}"') + b"shift;"
     dashes = b"-- " if argv[0].startswith(b"-") else b""
-    body += _exec(mark, dashes + b'"$@"')
+    body += _exec(mark, dashes + b'"$@"', _look(b'"${1}"') if look_up else b"")
     quoted = b" ".join(b"'" + word + b"'" for word in words)
     return b"exec /bin/sh -c '" + body + b"' sh " + quoted
 
 
 def _script(
-    mark: bytes, argv: Sequence[bytes], env: Mapping[str, bytes], cwd: bytes | None
+    mark: bytes,
+    argv: Sequence[bytes],
+    env: Mapping[str, bytes],
+    cwd: bytes | None,
+    *,
+    look_up: bool,
 ) -> bytes:
     """Return the whole as text for /bin/sh."""
-    own = {name: value for name, value in env.items() if _SHELL_OWN.match(name)}
     body = _traps(mark)
     if cwd is not None:
-        body += _enter(mark, _quote(cwd))
-    plain = [name.encode() + b"=" + _quote(env[name]) for name in env if name not in own]
-    if plain:
-        # bash complains of a locale that is not there, and that is not the program's output.
-        body += b"{ " + b"".join(b"export " + each + b";" for each in plain) + b"} 2>/dev/null;"
-    words = list(argv)
+        body += _enter(mark, quote(cwd))
+    words = b" ".join(quote(word) for word in argv)
     dashes = b"-- " if argv[0].startswith(b"-") else b""
-    if own:
-        # Only a shell tells "not found" from a program's own 127, so it is asked first.
-        body += b"command -v " + dashes + _quote(argv[0]) + b" >/dev/null 2>&1||exit 127;"
-        assigned = [name.encode() + b"=" + value for name, value in own.items()]
-        words, dashes = [b"env", *assigned, *argv], b""
-    return body + _exec(mark, dashes + b" ".join(_quote(word) for word in words))
+    if shell_owned(env):
+        look = _look(b'"${1}"') if look_up else b""
+        held, last = own_exports(mark, argv[0], env, _begin_out(mark, look) + dashes)
+        return body + held + exports(env) + b"set -- " + words + b";" + last
+    look = _look(quote(argv[0])) if look_up else b""
+    return body + exports(env) + _exec(mark, dashes + words, look)
 
 
-def _quote(word: bytes) -> bytes:
-    return b"'" + word.replace(b"'", b"'\\''") + b"'"
-
-
-def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes:
-    script = _script(mark, argv, {}, cwd)
-    text = b"".join(bytes((c,)) if c in _OCTAL_SAFE else b"\\%03o" % c for c in script)
+def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes:
+    script = _script(mark, argv, {}, cwd, look_up=look_up)
+    text = _OCTAL_UNSAFE.sub(lambda found: b"\\%03o" % ord(found[0]), script)
     return b"exec /bin/sh -c '" + _begin(mark) + b'eval "$(printf "' + text + b'")"\''
 
 
@@ -155,14 +168,12 @@ def _by_stdin(mark: bytes) -> bytes:
     return b"exec /bin/sh -c '" + _begin(mark) + b'IFS= read -r _h&&eval "$_h"\''
 
 
-def _one_line(mark: bytes, script: bytes) -> bytes:
+def _one_line(script: bytes) -> bytes:
     if b"\n" not in script:
         return script + b"\n"
-    # A newline stands only within single quotes, and becomes a variable that holds one; its name
-    # is the token, since a caller's env may set any name that could be foreseen.
-    name = b"_" + mark.removeprefix(b"@")
-    holds = name + b'=$(printf "\\012x");' + name + b"=${" + name + b"%x};"
-    return holds + script.replace(b"\n", b"'\"$" + name + b"\"'") + b"\n"
+    # A newline stands only within single quotes; "$1" is short and no variable of a caller's env.
+    holds = b'set -- "$(printf "\\012x")";set -- "${1%x}";'
+    return holds + script.replace(b"\n", b"'\"$1\"'") + b"\n"
 
 
 # --- what comes back -----------------------------------------------------------------------
@@ -195,6 +206,8 @@ class Unmarker:
             return b""
         end = self._held.find(b"\n", start)
         if end < 0:
+            if len(self._held) - start > _LONGEST_VALUE:
+                self._drop(start + 1)  # no line of ours: it may be as endless as noise
             return b""
         self._drop(start)
         value, rest = self._held[: end - start], self._held[end - start + 1 :]
@@ -212,18 +225,25 @@ class Unmarker:
         return (self.noise + self._held)[-4096:]
 
 
+def read_found(told: bytes | None) -> bool:
+    """Return whether a begin marker tells that the program was found (``look_up``)."""
+    return (told or b"").endswith(b" +")
+
+
 @dataclass(frozen=True, slots=True)
 class NotStarted:
     """Why the program was not started."""
 
     reason: str
-    """``"cwd"``, ``"not found"`` or ``"not executable"``."""
+    """``"cwd"``, ``"env"``, ``"not found"`` or ``"not executable"``."""
 
 
 def read_failure(token: bytes, stderr: bytes, status: int | None) -> NotStarted | None:
     """Return why the program was not started, from the end of its stderr; None if it was."""
     if status == _NO_DIRECTORY and stderr.endswith(token + b":c\n"):
         return NotStarted("cwd")
+    if status == REFUSED and stderr.endswith(token + b":n\n"):
+        return NotStarted("env")
     found = re.search(re.escape(token) + rb":x (\d+)\n\Z", stderr[-256:])
     if found is None:
         return None

@@ -146,7 +146,9 @@ async def _run(says: Clause, place: Place, test: Callable[[Case], Awaitable[None
         async with _limit(_SECONDS_TO_CLOSE, "closing"):
             await case.close()
         left = await traces.left()
-        if "cut" not in says.offers:  # nobody can tidy up where nobody gets any more
+        if not {"cut", "freeze"} & set(
+            says.offers
+        ):  # nobody can tidy up where nobody gets any more
             left += await case.left(processes=Capability.STOP in claimed)
     assert not left, "LIFE-05: left behind after closing: " + "; ".join(left)
     assert not watch.blocked, "LIFE-06: " + watch.blocked

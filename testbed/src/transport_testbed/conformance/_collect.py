@@ -28,7 +28,7 @@ from transport_testbed.conformance._waivers import Waiver, waived
 ROW = "transport_row"
 """Key under which a report carries what is known of its test, as JSON."""
 
-ALONE = frozenset({"cut", "login-counter"})
+ALONE = frozenset({"cut", "freeze", "login-counter", "new-host-key"})
 """What a test needs that cannot share a server with another: it would be cut or counted too."""
 
 

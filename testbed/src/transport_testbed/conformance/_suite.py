@@ -13,8 +13,10 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 from transport_testbed.conformance._collect import open_place
 from transport_testbed.conformance._target import Target
+from transport_testbed.conformance.bad_input import BadInputTests
 from transport_testbed.conformance.capabilities import CapabilitiesTests
 from transport_testbed.conformance.connection import ConnectionTests
+from transport_testbed.conformance.dead_peers import DeadPeersTests
 from transport_testbed.conformance.discovery import DiscoveryTests
 from transport_testbed.conformance.errors import ErrorsTests
 from transport_testbed.conformance.files import FilesTests
@@ -22,13 +24,19 @@ from transport_testbed.conformance.files_atomic import FilesAtomicTests
 from transport_testbed.conformance.files_names import FilesNamesTests
 from transport_testbed.conformance.files_sizes import FilesSizesTests
 from transport_testbed.conformance.files_trees import FilesTreesTests
+from transport_testbed.conformance.host_keys import HostKeysTests
 from transport_testbed.conformance.life import LifeTests
+from transport_testbed.conformance.login import LoginTests
 from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
+from transport_testbed.conformance.run_limits import RunLimitsTests
 from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
+from transport_testbed.conformance.sessions import SessionsTests
 from transport_testbed.conformance.slurm import SlurmTests
 from transport_testbed.conformance.ssh_config import SSHConfigTests
+from transport_testbed.conformance.streaming import StreamingTests
+from transport_testbed.conformance.streaming_stop import StreamingStopTests
 
 
 class TransportConformance(
@@ -36,14 +44,22 @@ class TransportConformance(
     RunArgvTests,
     RunStreamsTests,
     RunStopTests,
+    SessionsTests,
     RunErrorsTests,
+    RunLimitsTests,
+    StreamingTests,
+    StreamingStopTests,
     FilesTests,
     FilesNamesTests,
     FilesSizesTests,
     FilesAtomicTests,
     FilesTreesTests,
+    BadInputTests,
     ErrorsTests,
     ConnectionTests,
+    HostKeysTests,
+    DeadPeersTests,
+    LoginTests,
     SSHConfigTests,
     DiscoveryTests,
     CapabilitiesTests,

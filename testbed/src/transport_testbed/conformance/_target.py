@@ -63,6 +63,22 @@ class Probe(Protocol):
         """Return how many logins the server has logged; None where they cannot be counted."""
         ...
 
+    def refusals(self) -> int | None:
+        """Return how many attempts to log in the server has refused; None as for ``logins``."""
+        ...
+
+    def attempts(self) -> int | None:
+        """Return a number that grows when somebody tries to log in, let in or not; or None."""
+        ...
+
+    def attempts_at_hop(self) -> int | None:
+        """Return the same of the hop before it; None where there is none."""
+        ...
+
+    def offers_at_hop(self, key: str) -> int | None:
+        """Return how often the hop was offered a public key, by its fingerprint; or None."""
+        ...
+
 
 class Faults(Protocol):
     """Breaks the target."""
@@ -75,6 +91,32 @@ class Faults(Protocol):
         """
         ...
 
+    def freeze(self) -> AbstractContextManager[int]:
+        """Stop the processes that serve this target's login: nothing answers, nothing ends.
+
+        They go on at the end of the context. Later logins are served. Gives how many it were.
+
+        Raises:
+            HarnessError: There was none to stop, or they did not stop or go on.
+        """
+        ...
+
+    def freeze_hop(self) -> AbstractContextManager[int]:
+        """Do the same at the hop before it.
+
+        Raises:
+            HarnessError: There was none to stop, or they did not stop or go on.
+        """
+        ...
+
+    def new_host_key(self) -> AbstractContextManager[None]:
+        """Let the server show another host key to later logins, and its own after the context.
+
+        Raises:
+            HarnessError: It does not change its key, or not back.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -83,7 +125,11 @@ class Target:
     Attributes:
         name: ``"here"``, ``"stack"``, ``"direct"``, ``"jump"``, ``"login-bash"`` and so on.
         workdir: Absolute directory on the target: fresh, writable by the login, removed after.
-        facts: What ``make_transport`` needs, such as ``"endpoint"``.
+        facts: What ``make_transport`` needs, such as ``"endpoint"``; ``"dead_after"``, if it is
+            there, the seconds in which the transport is to notice a dead peer; ``"host_key"``, the
+            fingerprint of the key that the server shows; ``"login_key"`` and ``"hop_login_key"``,
+            those of the keys that open target and hop. Where a secret is asked for, ``"secret"``
+            is called, gives it, and keeps in ``given`` what it gave.
         variants: The same place known differently, by name: facts that replace those of ``facts``,
             such as a ``known_hosts`` text that pins another key.
         variant: Name of the variant that this is; empty for the place itself.

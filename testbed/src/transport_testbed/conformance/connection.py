@@ -145,6 +145,17 @@ class ConnectionTests:
         results = await asyncio.gather(*(case.transport.run(["printf", f"{n}"]) for n in range(12)))
         assert [result.stdout for result in results] == [b"%d" % n for n in range(12)]
 
+    @clause("CONN-05", needs=HELD, offers=("jump", "login-counter"), opened=False)
+    async def test_a_hop_is_offered_nothing_of_the_target(self, case: Case) -> None:
+        """The hop sees the key that is meant for it, and not the one that opens the target."""
+        own, others = case.target.facts["hop_login_key"], case.target.facts["login_key"]
+        before = [case.probe.offers_at_hop(key) for key in (own, others)]
+        async with case.make() as transport:
+            await transport.run(["true"])
+        after = [case.probe.offers_at_hop(key) for key in (own, others)]
+        assert after[0] != before[0], "the probe does not see what the hop is offered"
+        assert after[1] == before[1], "the hop was offered the key of the target"
+
     @clause("CONN-08", needs=(Capability.CONNECTION, Capability.EVENTS), opened=False)
     async def test_what_happens_is_logged_as_typed_events(self, case: Case) -> None:
         """Connecting, commands and bytes are told to the one logger, in this order."""

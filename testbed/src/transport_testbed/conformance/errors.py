@@ -78,7 +78,9 @@ def _text_of(error: BaseException) -> str:
     whole = "".join(traceback.format_exception(error))
     # Lines of source code in a traceback are the test's own words, not the error's.
     shown = [line for line in whole.splitlines() if not line.startswith("    ")]
-    return "\n".join([str(error), repr(error), repr(error.args), *shown])
+    # "raise … from None" hides the context from a traceback, and it is there all the same.
+    behind = [repr(each.args) for each in (error.__cause__, error.__context__) if each]
+    return "\n".join([str(error), repr(error), repr(error.args), *behind, *shown])
 
 
 class ErrorsTests:
@@ -169,6 +171,8 @@ class ErrorsTests:
         script = 'printf "%s" "$1$TOKEN"; cat; printf "%s" "$1$TOKEN" >&2'
         words = (canary["argv"],)
         missing = ["no-such-program", canary["argv"]]
+        odd = ["no-such-program", f"it's {canary['argv']}\n"]
+        lone = "\ud800"
         with everything_logged() as logged:
             good = await run(sh(script, *words), **told)
             errors: list[CommandError] = await failures(
@@ -177,8 +181,17 @@ class ErrorsTests:
                 (WorkingDirectoryError, run(sh(script, *words), **told, cwd="/no/such")),
                 (OutputLimitError, run(sh(script, *words), **told, output_limit=3)),
                 (CommandTimeoutError, run(sh(f"{script}; sleep 30", *words), **late)),
+                # With nothing but words, they may travel in another way.
+                (CommandNotFoundError, run(missing)),
+                (CommandNotFoundError, run(odd)),
             )
-        shown = {f"error {index}": _text_of(error) for index, error in enumerate(errors)}
+            refused: list[ValueError] = await failures(
+                (ValueError, run([*missing, canary["argv"] + lone])),
+                (ValueError, run(["true"], env={"TOKEN": canary["env"] + lone})),
+                (ValueError, run(["true"], stdin=canary["in"] + lone)),
+            )
+        all_errors: list[Exception] = [*errors, *refused]
+        shown = {f"error {index}": _text_of(error) for index, error in enumerate(all_errors)}
         shown["result"] = repr(good) + str(good)
         shown |= {f"result of error {n}": repr(e.result) for n, e in enumerate(errors)}
         shown["transport"] = repr(case.transport) + case.transport.name

@@ -16,6 +16,7 @@ from transport_core import (
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
+from transport_testbed.conformance._memory import memory, peak_reset
 from transport_testbed.conformance.samples import (
     content,
     failure,
@@ -34,23 +35,6 @@ def _plant(tree: pathlib.Path) -> None:
     (tree / "sub" / "deep").mkdir(parents=True)
     for name in ("a", "sub/b", "sub/deep/c"):
         (tree / name).write_text(name)
-
-
-def _peak_reset() -> bool:
-    """Make the process's peak memory start from now; False where the system cannot."""
-    try:
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _memory(field: str) -> int:
-    """Return a field of the process's memory in bytes."""
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 class FilesTreesTests:
@@ -209,10 +193,10 @@ class FilesTreesTests:
         size = 32 * MIB
         with source.open("wb") as file:
             file.truncate(size)
-        if not _peak_reset():
+        if not peak_reset():
             return  # only Linux tells a peak from now on; elsewhere this cannot be seen
-        before = _memory("VmRSS")
+        before = memory("VmRSS")
         await case.transport.put(source, remote)
         await case.transport.get(remote, back)
-        assert _memory("VmHWM") - before < size // 2
+        assert memory("VmHWM") - before < size // 2
         assert back.stat().st_size == size

@@ -62,10 +62,12 @@ class RunArgvTests:
     @clause("RUN-01")
     async def test_the_program_itself_may_have_an_odd_name(self, case: Case) -> None:
         """The first word is no exception to byte for byte."""
-        program = case.remote("o") + b"dd $n'ame \"\\!\xff"
-        case.probe.write(program, b'#!/bin/sh\nprintf "ran %s" "$1"\n', 0o755)
+        program = case.remote("o") + b"dd=$n'ame \"\\!\xff"
+        case.probe.write(program, b'#!/bin/sh\nprintf "ran %s%s" "$1" "$A"\n', 0o755)
         result = await case.transport.run([program, b"a b"])
         assert (result.stdout, result.exit_status) == (b"ran a b", 0)
+        result = await case.transport.run([program, b"a b"], env={"A": "c"})
+        assert (result.stdout, result.exit_status) == (b"ran a bc", 0)
 
     @clause("RUN-01")
     async def test_what_is_no_argv_is_refused_and_nothing_is_sent(self, case: Case) -> None:
@@ -177,7 +179,10 @@ class RunArgvTests:
         """From start to end, no argv on the host holds the value of a variable."""
         secret = f"canary-{case.marker}-value"
         call = asyncio.create_task(
-            case.transport.run(sh("sleep 0.3; echo ${#S}", case.marker), env={"S": secret})
+            case.transport.run(
+                sh("sleep 0.3; echo ${#S}", case.marker),
+                env={"S": secret, "UID": secret, "OPTIND": "1", "SHLVL": secret},
+            )
         )
         seen: list[bytes] = []
         while not call.done():

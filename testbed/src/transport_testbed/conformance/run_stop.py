@@ -153,36 +153,3 @@ class RunStopTests:
         await asyncio.gather(pending, return_exceptions=True)
         assert all(isinstance(error, Exception) for error in errors)
         await case.eventually(lambda: not case.probe.processes(case.marker), seconds=3.0)
-
-    @clause("RUN-13")
-    async def test_more_commands_than_the_server_takes_at_once_all_succeed(
-        self, case: Case
-    ) -> None:
-        """Calls beyond what is granted wait for their turn, and none fails or is mixed up."""
-        calls = []
-        for n in range(30):
-            call = case.transport.run(sh('sleep 0.1; printf %s "$1"', f"{n}"))
-            calls.append(asyncio.create_task(call))
-            # Thirty starts in one turn of the loop would be the test's way of blocking it.
-            await asyncio.sleep(0)
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        wrong = {
-            n: found
-            for n, found in enumerate(results)
-            if isinstance(found, BaseException) or found.stdout != b"%d" % n
-        }
-        assert not wrong
-
-    @clause("RUN-13")
-    async def test_no_caller_is_starved_by_the_others(self, case: Case) -> None:
-        """Of callers who each call again and again, everyone gets a turn."""
-        turns = [0] * 14
-
-        async def call_again(caller: int) -> None:
-            while sum(turns) < 90:
-                await case.transport.run(sh("sleep 0.01"))
-                turns[caller] += 1
-
-        await asyncio.gather(*map(call_again, range(len(turns))))
-        # At the end everyone had a call under way: a starved one has that and no more.
-        assert min(turns) > 1, f"turns of each caller: {turns}"

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from transport_testbed.conformance._case import Case
-from transport_testbed.conformance._target import HarnessError
+from transport_testbed.conformance._target import Faults, HarnessError
 
 E = TypeVar("E", bound=BaseException)
 
@@ -159,10 +159,14 @@ def look(case: Case, path: bytes) -> os.stat_result:
 
 def cut(case: Case) -> AbstractContextManager[int]:
     """End the connections of the target's login, for as long as the context lasts."""
-    faults = case.target.faults
-    if faults is None:
-        raise HarnessError(f"{case.target.name} offers 'cut' and has no faults")
-    return faults.cut()
+    return faults(case).cut()
+
+
+def faults(case: Case) -> Faults:
+    """Return what breaks the target, which a test has if it is offered a fault."""
+    if case.target.faults is None:
+        raise HarnessError(f"{case.target.name} offers a fault and has no faults")
+    return case.target.faults
 
 
 def local_names(path: os.PathLike[str]) -> set[bytes]:

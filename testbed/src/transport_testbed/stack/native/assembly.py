@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from transport_testbed.stack._processes import Daemon, spawn
 from transport_testbed.stack._ready import greets, until
 from transport_testbed.stack._runs import Run
 from transport_testbed.stack._spec import Endpoint, Stack, StackSpec
-from transport_testbed.stack.native import keys, namespace, shells, slurm, sshd
+from transport_testbed.stack.native import keys, logins, namespace, shells, slurm, sshd
 from transport_testbed.stack.native.namespace import Inhabitant, Outcome
 from transport_testbed.stack.native.prefix import Prefix
 from transport_testbed.stack.native.shells import Account
@@ -25,6 +26,15 @@ from transport_testbed.stack.native.sshd import Server
 
 #: The login host's address, on the loopback device of its own network.
 LOGIN_HOST = "127.0.0.66"
+
+#: Servers in direct reach, and in what each differs; the third and later are endpoints by name.
+OUTSIDE: Mapping[str, Mapping[str, Any]] = {
+    "direct": {},
+    "noisy": {"internal_sftp": True},
+    "defaults": {"defaults": True},
+    "one-session": {"extra": ("MaxSessions 1",)},
+    "alone": {},
+}
 
 
 @dataclass(slots=True)
@@ -51,25 +61,27 @@ class Assembly:
         self.timings = timings
         self.people = shells.accounts(self.site)
         nodes = spec.nodes if spec.slurm else 0
-        direct, noisy, defaults, hop, controller, *ports = free_ports(5 + nodes)
-        self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports))
+        own, codes, hop, controller, *ports = free_ports(4 + nodes + len(OUTSIDE))
+        self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports[:nodes]))
         # Opened before anything else and never closed in between: its port cannot be lost.
         self.gate = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.outside = (
-            _server("direct", direct),
-            replace(_server("noisy", noisy), internal_sftp=True),
-            replace(_server("defaults", defaults), defaults=True),
+        self.outside = tuple(
+            replace(_server(name, port), **how)
+            for (name, how), port in zip(OUTSIDE.items(), ports[nodes:], strict=True)
         )
+        self.logins = logins.Logins.of(self.site)
+        self.guarded = self.logins.servers(self.site, (own, codes)) if spec.logins else None
         self.behind: tuple[Server, ...] = self._behind(hop) if spec.jump else ()
         self.inhabitants: list[Inhabitant] = []
         self.started: list[tuple[Daemon, int]] = []
 
     def _behind(self, hop: int) -> tuple[Server, ...]:
-        login, noisy = free_ports(2, LOGIN_HOST)
+        login, noisy, alone = free_ports(3, LOGIN_HOST)
         gate = self.gate.getsockname()[:2]
         return (
             _server("login", login, LOGIN_HOST),
             replace(_server("login-noisy", noisy, LOGIN_HOST), internal_sftp=True),
+            _server("login-alone", alone, LOGIN_HOST),
             Server(name="bastion", listen=("127.0.0.1", hop), dial=gate, login="hop"),
         )
 
@@ -86,9 +98,13 @@ class Assembly:
         return self._describe(outcome)
 
     def _configure(self) -> None:
-        shells.create(self.site, self.people)
-        servers = [each.name for each in (*self.outside, *self.behind)]
-        keys.create(self.site, servers, ("user", "hop"))
+        others = self.logins.accounts.values() if self.guarded else ()
+        shells.create(self.site, (*self.people, *others))
+        every = (*self.outside, *(self.guarded or ()), *self.behind)
+        servers = {each.name: each.dial[0] for each in every}
+        more = logins.KEYS if self.guarded else ()
+        locked = {logins.ENCRYPTED: self.logins.passphrase} if self.guarded else {}
+        keys.create(self.site, servers, ("user", "hop", *more), locked)
         keys.client_tools(self.site)
         if self.site.spec.slurm:
             slurm.configure(self.site, self.cluster)
@@ -98,6 +114,8 @@ class Assembly:
         controller = self.cluster.controller if self.site.spec.slurm else None
         for server in self.outside:
             self._spawn(sshd.daemon(self.site, server))
+        if self.guarded:
+            self._launch_logins(self.guarded)
         if self.behind:
             self.inhabitants = [
                 Inhabitant(daemon=sshd.daemon(self.site, each), answers=each.listen)
@@ -112,6 +130,11 @@ class Assembly:
         if controller is not None:
             self.cluster_started = slurm.launch(self.site, self.cluster)
             self.started += self.cluster_started
+
+    def _launch_logins(self, servers: tuple[Server, Server]) -> None:
+        self.started.append(logins.launch_agent(self.site))
+        for daemon in self.logins.daemons(self.site, servers):
+            self._spawn(daemon)
 
     def _spawn(self, daemon: Daemon) -> None:
         self.started.append((daemon, spawn(daemon)))
@@ -128,13 +151,18 @@ class Assembly:
         return outcome
 
     def _await_ready(self, outcome: Outcome) -> None:
-        servers = {each.daemon_name: each for each in (*self.outside, *self.behind)}
+        every = (*self.outside, *(self.guarded or ()), *self.behind)
+        servers = {each.daemon_name: each for each in every}
         for daemon, pid in self.started:
             if daemon.name in servers:
                 host, port = servers[daemon.name].dial
                 until(partial(greets, host, port), daemon, pid, awaiting="its banner")
         if outcome.pids:
             until(partial(greets, *self.behind[-1].dial), *self.namespace, awaiting="a banner")
+        if self.guarded:
+            logins.certify(self.site, self.logins)
+            agent = next(each for each in self.started if each[0].name == logins.AGENT)
+            logins.fill_agent(self.site, agent)
         if self.site.spec.slurm:
             slurm.await_ready(self.site, self.cluster, self.cluster_started)
 
@@ -155,24 +183,48 @@ class Assembly:
             python_free=outcome.python_free,
             timings=self.timings.total(),
             pids=pids,
+            host_keys={
+                each.daemon_name: str(keys.host_key(site, each.name))
+                for each in (*self.outside, *(self.guarded or ()), *self.behind)
+            },
+            spare_host_key=str(keys.host_key(site, keys.SPARE)),
         )
 
     def _endpoints(self) -> Iterator[Endpoint]:
-        direct, noisy, defaults = self.outside
+        direct, noisy, *others = self.outside
         for account in self.people:
             server, prefix = (noisy, "noisy-") if account.noisy else (direct, "")
             yield self._endpoint(prefix + account.login_shell, server, account)
-        yield self._endpoint("defaults", defaults, self.people[0])
+        for server in others:
+            yield self._endpoint(server.name, server, self.people[0])
+        if self.guarded:
+            yield from self._endpoints_guarded(*self.guarded)
         if self.behind:
             yield from self._endpoints_behind(*self.behind)
 
-    def _endpoints_behind(self, login: Server, noisy: Server, hop: Server) -> Iterator[Endpoint]:
-        user = Account(user="hop", login_shell="none", noisy=False, home=str(self.site.root))
-        bastion = self._endpoint("bastion", hop, user)
+    def _endpoints_guarded(self, plain: Server, asking: Server) -> Iterator[Endpoint]:
+        for kind, account in self.logins.accounts.items():
+            server = plain if kind in logins.BY_SSHD else asking
+            endpoint = self._endpoint(f"auth-{kind}", server, account)
+            yield self.logins.endpoint(self.site, kind, endpoint)
+
+    def _endpoints_behind(
+        self, login: Server, noisy: Server, alone: Server, hop: Server
+    ) -> Iterator[Endpoint]:
+        users = [
+            Account(user=user, login_shell="none", noisy=False, home=str(self.site.root))
+            for user in shells.HOP_USERS
+        ]
+        bastion, bastion_alone = (
+            self._endpoint(name, hop, user)
+            for name, user in zip(("bastion", "bastion-alone"), users, strict=True)
+        )
         yield bastion
+        yield bastion_alone
         for account in self.people:
             server, prefix = (noisy, "jump-noisy-") if account.noisy else (login, "jump-")
             yield self._endpoint(prefix + account.login_shell, server, account, via=bastion)
+        yield self._endpoint("jump-alone", alone, self.people[0], via=bastion_alone)
 
     def _endpoint(
         self, name: str, server: Server, account: Account, *, via: Endpoint | None = None
@@ -181,8 +233,10 @@ class Assembly:
         return Endpoint(
             name=name, host=host, port=port, user=account.user, home=account.home, via=via,
             known_hosts=keys.known_hosts(self.site, server.name, host, port),
+            authority=keys.authority_line(self.site, host, port),
             identity=str(keys.identity(self.site, server.login)),
             login_shell=account.login_shell, server=server.name,
+            wrong=logins.wrong(self.site) if self.guarded else {},
         )  # fmt: skip
 
 

@@ -1,16 +1,19 @@
-"""Throw-away keys of one run: a host key per sshd, one client key per kind of login.
+"""Throw-away keys of one run: host keys and the authority over them, a key per kind of login.
 
 Made by ssh-keygen. Must not know which sshd uses which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from transport_testbed.stack._processes import spawn
+from transport_testbed.stack._processes import Daemon, spawn
 from transport_testbed.stack._ready import until_success
 from transport_testbed.stack.native.site import Site
+
+#: In the place of a server's name: a host key that none of them shows.
+SPARE = "spare"
 
 
 def host_key(site: Site, server: str) -> Path:
@@ -19,32 +22,69 @@ def host_key(site: Site, server: str) -> Path:
 
 
 def identity(site: Site, login: str) -> Path:
-    """Path of the private key of a kind of *login*: "user" or "hop"."""
+    """Path of the private key of a kind of *login*, such as "user" or "hop"."""
     return site.path("keys", login)
 
 
-def create(site: Site, servers: Iterable[str], logins: Iterable[str]) -> None:
-    """Make all keys at once; the servers' are readable by the user that sshd runs as."""
-    hosts = [host_key(site, server) for server in servers]
-    made = [*hosts, *(identity(site, login) for login in logins)]
+def authority(site: Site) -> Path:
+    """Path of the private key that signs the host keys of this run."""
+    return site.path("keys", "authority")
+
+
+def certificate(site: Site, server: str) -> Path:
+    """Path of the certificate of the host key of *server*."""
+    key = host_key(site, server)
+    return key.with_name(f"{key.name}-cert.pub")
+
+
+def create(
+    site: Site, servers: Mapping[str, str], logins: Iterable[str], encrypted: Mapping[str, str]
+) -> None:
+    """Make all keys at once; the servers' are readable by the user that sshd runs as.
+
+    *servers* has the address under which each is known, to which its certificate is bound. The
+    keys in *encrypted* get their passphrase, with the fewest rounds: it guards nothing.
+    """
+    hosts = [host_key(site, server) for server in (*servers, SPARE)]
+    people = [identity(site, login) for login in (*logins, *encrypted)]
+    made = [authority(site), *hosts, *people]
     keygen = site.prefix.program("ssh-keygen")
     daemons = [
-        site.daemon(f"keygen-{key.name}", keygen, "-q", "-t", "ed25519", "-N", "", "-C", key.name,
-                    "-f", str(key))
+        site.daemon(f"keygen-{key.name}", keygen, "-q", "-t", "ed25519", "-a", "1", "-C", key.name,
+                    "-N", encrypted.get(key.name, ""), "-f", str(key))
         for key in made
     ]  # fmt: skip
-    for daemon, pid in [(daemon, spawn(daemon)) for daemon in daemons]:
-        until_success(daemon, pid)
+    _run_all(daemons)
+    _run_all(
+        site.daemon(f"certify-{name}", keygen, "-q", "-s", str(authority(site)), "-h", "-I", name,
+                    "-n", address, f"{host_key(site, name)}.pub")
+        for name, address in servers.items()
+    )  # fmt: skip
     for key in made:
         key.with_suffix(".pub").chmod(0o644)
     for key in hosts:
         site.give(key, 0o600)
 
 
+def _run_all(programs: Iterable[Daemon]) -> None:
+    """Run programs that end by themselves, all at once; StackError when one fails."""
+    for daemon, pid in [(daemon, spawn(daemon)) for daemon in programs]:
+        until_success(daemon, pid)
+
+
 def known_hosts(site: Site, server: str, host: str, port: int) -> str:
     """The known_hosts line that pins *server* at this address."""
-    kind, key = host_key(site, server).with_suffix(".pub").read_text().split()[:2]
-    return f"[{host}]:{port} {kind} {key}\n"
+    return f"[{host}]:{port} {_public(host_key(site, server))}\n"
+
+
+def authority_line(site: Site, host: str, port: int) -> str:
+    """The known_hosts line that trusts what the authority has signed, at this address."""
+    return f"@cert-authority [{host}]:{port} {_public(authority(site))}\n"
+
+
+def _public(key: Path) -> str:
+    """Type and public part of a key, as they stand in known_hosts."""
+    return " ".join(key.with_suffix(".pub").read_text().split()[:2])
 
 
 def client_tools(site: Site) -> None:

@@ -19,6 +19,9 @@ RC_FILES = {
     "fish": ".config/fish/config.fish",
 }
 
+#: Who logs in to the jump host; the second one for tests that break what others would share.
+HOP_USERS = ("hop", "hop_alone")
+
 #: csh has no way to redirect to stderr alone.
 NOISE = "echo 'noise from {shell}'\n{to_stderr}\n"
 TO_STDERR = {"tcsh": "sh -c 'echo noise-on-stderr from tcsh >&2'"}
@@ -57,7 +60,7 @@ def create(site: Site, people: Iterable[Account]) -> None:
         _write_rc(site, account)
         lines.append(_entry(account.user, site, account.home, program(site, account.login_shell)))
     # The hop only forwards; its shell just has to exist.
-    lines.append(_entry("hop", site, str(site.root), "/bin/false"))
+    lines += [_entry(user, site, str(site.root), "/bin/false") for user in HOP_USERS]
     site.write(site.root / "passwd", "".join(lines) + _read("/etc/passwd"))
     group = f"testbed:x:{site.uid}:\n"
     site.write(site.root / "group", group + _read("/etc/group"))

@@ -1,0 +1,272 @@
+"""What one connection does next: needs and news in, decisions out.
+
+Pure: no I/O, no asyncio and no asyncssh; the clock is _backoff's. _link carries out what is
+decided here, and reports what came of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from transport_core import AuthenticationError, Delivery, TransportClosedError, TransportError
+
+from ._backoff import Backoff
+
+# A refused open is asked again after 5, 10, 20 … 500 ms: sshd frees a session some
+# milliseconds after the client has seen its end.
+_ASK_AGAIN_FIRST = 0.005
+_ASK_AGAIN_LONGEST = 0.5
+_MOST_REFUSALS = 12  # about 2 seconds of asking
+_MOST_LOSSES = 3
+
+# --- the connection ------------------------------------------------------------------------
+
+
+class Phase(enum.Enum):
+    """What there is."""
+
+    IDLE = "no connection"
+    DIALLING = "a dial under way"
+    OPEN = "a connection"
+    CLOSED = "closed for good"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The connection stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A dial is under way, and serves all who wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Dial, and report back under this number."""
+
+    number: int
+    attempt: int
+    """1 for the first try after a loss."""
+    delay: float
+    """Seconds to wait before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The call fails at once."""
+
+    error: TransportError
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How a connection ended."""
+
+    hop: str
+    """The first hop that was heard to end: those behind it end with it."""
+    reason: str
+
+
+class LinkState:
+    """The states of one link; at most one dial is under way, and closed is final."""
+
+    def __init__(self, backoff: Backoff, name: str) -> None:
+        """``name`` is the transport's, for errors."""
+        self.phase = Phase.IDLE
+        self.held: str | None = None
+        """What a dial that waits is waiting for, for people."""
+        self.loss: Loss | None = None
+        """How the latest connection ended; None while it has not."""
+        self._backoff = backoff
+        self._name = name
+        self._number = 0
+        self._attempt = 0
+        self._served = False
+        self._refusal: AuthenticationError | None = None
+
+    def needed(self) -> Use | Wait | Dial | Refuse:
+        """A call needs the connection.
+
+        A login that the server refused is not tried again for some minutes, whoever calls: each
+        refusal brings the account nearer to being locked.
+        """
+        if self.phase is Phase.CLOSED:
+            return Refuse(TransportClosedError("the transport was closed", transport=self._name))
+        if self.phase is Phase.OPEN:
+            return Use()
+        if self.phase is Phase.DIALLING:
+            return Wait()
+        if self._refusal is not None and self._backoff.quiet:
+            return Refuse(_refused_before(self._refusal, self._backoff.quiet))
+        return self._next()
+
+    def _next(self) -> Dial:
+        pause = self._backoff.pause()
+        self.phase, self.loss, self._refusal = Phase.DIALLING, None, None
+        self.held = pause.why or None
+        self._number += 1
+        self._attempt += 1
+        return Dial(self._number, self._attempt, pause.seconds)
+
+    def begun(self) -> None:
+        """The delay is over, and the login is being tried."""
+        self.held = None
+        self._backoff.attempted()
+
+    def dialled(self, number: int) -> bool:
+        """Note that a dial succeeded; return whether it is to be used, else it is to be cut."""
+        if not self._current(number, Phase.DIALLING):
+            return False
+        self._served = False
+        if self.loss is not None:
+            self._ended()
+            return False
+        self.phase, self._attempt = Phase.OPEN, 0
+        return True
+
+    def failed(self, number: int, error: BaseException) -> None:
+        """Note that a dial failed; who waited for it gets the error, and nobody dials again."""
+        if not self._current(number, Phase.DIALLING):
+            return
+        self.phase, self.held = Phase.IDLE, None
+        if isinstance(error, AuthenticationError):
+            self._refusal = error
+            self._backoff.refused()
+        else:
+            self._backoff.failed()
+
+    def lost(self, number: int, loss: Loss) -> bool:
+        """Note that a hop has ended; return whether that ends the connection in use.
+
+        What is heard of an older connection, or of one that ended already, ends nothing.
+        """
+        if self._current(number, Phase.DIALLING):
+            self.loss = self.loss or loss
+        if not self._current(number, Phase.OPEN):
+            return False
+        self.loss = loss
+        self._ended()
+        return True
+
+    def served(self) -> None:
+        """A session was opened: the login was of use."""
+        self._served = True
+        self._backoff.succeeded()
+
+    def close(self) -> None:
+        """Note that no call is to be served any more."""
+        self.phase, self.held = Phase.CLOSED, None
+
+    def _ended(self) -> None:
+        self.phase = Phase.IDLE
+        if not self._served:
+            # Let in and thrown out, again and again, must not become a storm of logins.
+            self._backoff.failed()
+
+    def _current(self, number: int, phase: Phase) -> bool:
+        return number == self._number and self.phase is phase
+
+
+def _refused_before(refusal: AuthenticationError, seconds: float) -> AuthenticationError:
+    """Return the refusal for a call that came after it."""
+    error = copy.copy(refusal)
+    error.__cause__ = refusal
+    error.hint = (
+        f"{refusal.hint}; this transport does not log in again for {seconds:.0f} s, "
+        "lest the account be locked: close and open it once that is mended"
+    )
+    return error
+
+
+# --- one call's session --------------------------------------------------------------------
+
+
+class Answer(enum.Enum):
+    """What came of asking for a session."""
+
+    REFUSED = "no channel was opened"
+    DENIED = "a channel was opened, and the request in it refused"
+    GARBLED = "what answered does not speak the subsystem's protocol"
+    BROKEN = "something else failed"
+
+
+class Reason(enum.Enum):
+    """Why a session is not asked for again."""
+
+    LOST = "the connection was lost"
+    DENIED = "the server refuses such a request"
+    NO_SESSION = "the server grants no session at all"
+    GARBLED = "the subsystem is not there"
+
+
+@dataclass(frozen=True, slots=True)
+class Redial:
+    """Nothing ran: ask again on the next connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Nothing ran: ask again on this connection."""
+
+    pause: float
+    """Seconds to wait before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The call fails."""
+
+    reason: Reason
+    delivery: Delivery
+
+
+_FINAL = {
+    Answer.DENIED: Reason.DENIED,
+    Answer.GARBLED: Reason.GARBLED,
+    Answer.BROKEN: Reason.LOST,
+}
+
+
+class Opens:
+    """How often one call's open has failed, and what to do about it."""
+
+    def __init__(self, jitter: Callable[[], float]) -> None:
+        """``jitter`` gives a random number from 0 to 1."""
+        self._jitter = jitter
+        self._losses = 0
+        self._refusals = 0
+
+    def failed(
+        self, answer: Answer, *, closed: bool, sent: bool, cut: bool, live: int
+    ) -> Redial | AskAgain | GiveUp:
+        """Decide on a failed open.
+
+        Args:
+            answer: How it failed.
+            closed: Whether the connection has ended.
+            sent: Whether the request may have reached the server.
+            cut: Whether the server closed the channel of the request by itself.
+            live: Sessions of ours that are open on the link.
+        """
+        if sent:
+            denied = answer in (Answer.REFUSED, Answer.DENIED) and not closed and not cut
+            return _given_up(Reason.DENIED) if denied else GiveUp(Reason.LOST, Delivery.UNKNOWN)
+        if closed:
+            self._losses += 1
+            return Redial() if self._losses <= _MOST_LOSSES else _given_up(Reason.LOST)
+        if answer is not Answer.REFUSED:
+            return _given_up(_FINAL[answer])
+        self._refusals += 1
+        # With none of ours open, no end of ours can free one: it is not a matter of waiting.
+        if live == 0 and self._refusals >= _MOST_REFUSALS:
+            return _given_up(Reason.NO_SESSION)
+        pause = min(_ASK_AGAIN_FIRST * 2.0 ** min(self._refusals - 1, 10), _ASK_AGAIN_LONGEST)
+        return AskAgain(pause * (0.5 + 0.5 * self._jitter()))
+
+
+def _given_up(reason: Reason) -> GiveUp:
+    return GiveUp(reason, Delivery.NOT_SENT)
