@@ -77,6 +77,7 @@ def test_every_section_of_a_place_for_all_has_a_test_that_nobody_is_excused_from
         "DeadPeersTests",
         "HostKeysTests",
         "LoginTests",
+        "SSHConfigTests",
         "SlurmTests",
         "StreamingStopTests",
         "StreamingTests",

@@ -55,12 +55,15 @@ class TestSSHConformance(TransportConformance):
 
     targets: ClassVar = (
         "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*",
-        "no-sftp", "sftp-only",
+        "no-sftp", "sftp-only", "ssh-config",
     )  # fmt: skip
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
-        """Build from the endpoint that the target stands for, and the hop before it."""
+        """Build from the user's configuration, or the endpoint and the hop before it."""
+        if "ssh_config" in target.facts:
+            path = target.facts["ssh_config"]
+            return SSHTransport.from_ssh_config(target.facts["alias"], path=path)
         endpoint = target.facts["endpoint"]
         via = (Hop(**hop(endpoint.via, target.facts)),) if endpoint.via else ()
         commands = Capability.RUN in target.minimum

@@ -17,7 +17,7 @@ from typing import Any
 
 from transport_core import FILES_MINIMUM, MINIMUM
 
-from transport_testbed import _pins
+from transport_testbed import _pins, _ssh_config
 from transport_testbed._codes import fresh
 from transport_testbed._faults import HostKey, LoginFaults, Sessions
 from transport_testbed._outside import LocalProbe, ServerLog
@@ -40,6 +40,7 @@ ENDPOINTS: Mapping[str, str] = {
     "defaults": "defaults",
     "no-sftp": "no-sftp",
     "sftp-only": "sftp-only",
+    "ssh-config": "jump-bash",
     "one-session": "one-session",
     **{f"login-{shell}": shell for shell in _SHELLS},
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
@@ -52,6 +53,7 @@ ENDPOINTS: Mapping[str, str] = {
 ASPECTS: Mapping[str, str] = {
     **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
     "one-session": "sessions",
+    "ssh-config": "config",
     **{name: "login" for name in ENDPOINTS if name.startswith("auth-")},
     "no-sftp": "files",
 }
@@ -117,7 +119,11 @@ class Places:
         endpoint = None if name == STACK else _endpoint(stack, name, alone=alone)
         server = endpoint.server if endpoint else STACK
         with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
-            yield _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
+            target = (
+                _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
+            )
+            with _workdir(None, None) as folder:
+                yield _by_config(stack, target, folder) if name == "ssh-config" else target
 
     def _stack(self) -> Stack:
         try:
@@ -220,6 +226,17 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
     )  # fmt: skip
 
 
+def _by_config(stack: Stack, target: Target, folder: str) -> Target:
+    """Return the same place, to be reached by a user's own configuration."""
+    found, other = target.facts["endpoint"], stack.endpoint("jump-dash")
+    facts, variants = _ssh_config.configured(Path(folder), found, other)
+    lacks = {fact: why for fact, why in target.not_offered.items() if fact != "ssh-config"}
+    return replace(
+        target, facts={**target.facts, **facts}, variants=variants,
+        offers=target.offers | {"ssh-config"}, not_offered=lacks,
+    )  # fmt: skip
+
+
 class Secret:
     """What a client is to be told when it asks, and what it was told so far."""
 
@@ -287,6 +304,7 @@ def _variants(endpoint: Endpoint) -> Mapping[str, Mapping[str, Any]]:
 
 
 _WHY_NOT = {
+    "ssh-config": "it is reached without a configuration of OpenSSH's",
     "wrong": "nothing is known to be wrong here",
     "asked": "no secret is asked for here",
     "login-shell": "nothing logs in here",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from . import (
     bad_input,
     commands,
+    configurations,
     connections,
     failures,
     held,
@@ -236,6 +237,17 @@ TABLE: dict[type, tuple[str, ...]] = {
     connections.RepeatsCommands: ("CONN-03",),
     connections.LosesBytesOnTheWay: ("CONN-05",),
     connections.TellsNobody: ("CONN-08",),
+    # a configuration
+    configurations.LogsInAsOneself: ("CONN-07",),
+    configurations.IgnoresTheHop: ("CONN-07",),
+    configurations.ReadsItOnce: ("CONN-07",),
+    configurations.TakesOneSpelling: ("CONN-07",),
+    configurations.IgnoresPort: ("CONN-07",),
+    configurations.OffersOtherKeys: ("CONN-07",),
+    configurations.TrustsOtherFiles: ("CONN-07",),
+    configurations.HopsAreAlike: ("CONN-07",),
+    configurations.PassesOverOptions: ("CONN-07",),
+    configurations.NamesNoLine: ("CONN-07",),
     # the server at its other end
     held.NeverAsks: ("CONN-02",),
     held.AsksInCallsOnly: ("CONN-02",),

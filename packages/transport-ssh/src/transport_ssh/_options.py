@@ -15,7 +15,10 @@ from transport_core import ConfigurationError
 from transport_core.authoring import check_options, check_timeout, escape
 
 from ._auth import Agent, Auth, PrivateKey, check_auth, check_path
+from ._ssh_config import Ask
+from ._ssh_files import read_options
 
+_Path = str | os.PathLike[str]
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
 _LONGEST_NAME = 255
@@ -30,21 +33,34 @@ class KnownHosts:
 
     text: str | None = field(default=None, repr=False)
     """The lines themselves."""
-    path: str | os.PathLike[str] | None = None
-    """A file, in place of text; read at each connect."""
+    path: _Path | Sequence[_Path] | None = None
+    """A file, in place of text; read at each connect. Of several files, as OpenSSH has them, those
+    that do not exist are left out as long as one does."""
 
     def __post_init__(self) -> None:
         """Check that there is exactly one source.
 
         Raises:
-            ConfigurationError: Both or neither of ``text`` and ``path``.
+            ConfigurationError: Both or neither of ``text`` and ``path``, or no file at all.
         """
         if (self.path is None) == (self.text is None):
             raise ConfigurationError("KnownHosts takes either text or a path")
         if self.text is not None and not isinstance(self.text, str):
             raise ConfigurationError("KnownHosts: text must be a str")
-        if self.path is not None:
-            check_path("KnownHosts: path", self.path)
+        if isinstance(self.path, (list, tuple)):
+            object.__setattr__(self, "path", tuple(self.path))
+            if not self.path:
+                raise ConfigurationError("KnownHosts needs at least one path")
+        several = self.path if isinstance(self.path, tuple) else (self.path,)
+        for path in several if self.text is None else ():
+            check_path("KnownHosts: path", path)
+
+    @property
+    def paths(self) -> tuple[_Path, ...]:
+        """The files, none if there is text."""
+        if self.path is None:
+            return ()
+        return (self.path,) if isinstance(self.path, (str, os.PathLike)) else tuple(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +194,32 @@ class SSHOptions(Hop):
         )
         return cls(**values)
 
+    @classmethod
+    def from_ssh_config(
+        cls, alias: str, *, path: str | os.PathLike[str] | None = None, **overrides: Any
+    ) -> SSHOptions:
+        """Build from a user's own OpenSSH configuration, as ``ssh alias`` reads it (CONN-7).
+
+        Reads files: call it where blocking is allowed. ``path`` is read in place of
+        ``~/.ssh/config`` and ``/etc/ssh/ssh_config``. ``overrides`` are options of the target, as
+        ``from_mapping`` takes them; they come before the configuration, as the command line does
+        for ``ssh``. What is without effect here is told to the logger
+        ``intercede.transport.ssh_config``.
+
+        Raises:
+            ConfigurationError: A file cannot be read; a line is wrong, or is not supported and
+                would change where the login goes or how it is checked (file and line are said);
+                there is no key to log in with.
+        """
+        _check_name("alias", alias)
+        _check_host(alias)
+        ask = Ask(alias, overrides.get("user"), overrides.get("port"))
+        if ask.user is not None:
+            _check_name("user", ask.user)
+        if ask.port is not None:
+            _check_int("port", ask.port)
+        return cls.from_mapping({**read_options(ask, path, overrides), **overrides})
+
 
 def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[str, Any]:
     if not isinstance(options, Mapping):
@@ -185,7 +227,7 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
     fields = {f.name: f for f in dataclasses.fields(cls)}
     check_options(owner, options, (*fields, "identity", "certificate", "agent"))
     values = _with_auth(owner, dict(options))
-    if isinstance(values.get("known_hosts"), (str, os.PathLike)):
+    if isinstance(values.get("known_hosts"), (str, os.PathLike, list, tuple)):
         values["known_hosts"] = KnownHosts(path=values["known_hosts"])
     needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
     if needed:

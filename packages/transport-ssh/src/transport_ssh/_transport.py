@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -100,6 +101,18 @@ class SSHTransport:
     def from_options(cls, options: Mapping[str, Any]) -> Self:
         """Build from plain values; ``SSHOptions.from_mapping`` has the names."""
         return cls(SSHOptions.from_mapping(options))
+
+    @classmethod
+    def from_ssh_config(
+        cls,
+        alias: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        on_event: EventSink | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Build as ``ssh alias`` would connect; ``SSHOptions.from_ssh_config`` has the details."""
+        return cls(SSHOptions.from_ssh_config(alias, path=path, **overrides), on_event=on_event)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from transport_ssh import (
     KnownHosts,
     Password,
     PrivateKey,
+    SSHOptions,
     SSHTransport,
 )
 
@@ -33,3 +34,7 @@ Hop(
 )
 Hop(host="h", user="u", auth=Password(lambda: ""), known_hosts=KnownHosts(text=""))
 Hop(host="h", user="u", auth=Agent("SHA256:x"), known_hosts=KnownHosts(text=""))
+
+transport: SSHTransport = SSHTransport.from_ssh_config("alias", path="config", on_event=print)
+options: SSHOptions = SSHOptions.from_ssh_config("alias", user="alice")
+several = KnownHosts(path=("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"))

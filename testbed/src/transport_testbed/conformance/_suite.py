@@ -35,6 +35,7 @@ from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
 from transport_testbed.conformance.sessions import SessionsTests
 from transport_testbed.conformance.slurm import SlurmTests
+from transport_testbed.conformance.ssh_config import SSHConfigTests
 from transport_testbed.conformance.streaming import StreamingTests
 from transport_testbed.conformance.streaming_stop import StreamingStopTests
 
@@ -61,6 +62,7 @@ class TransportConformance(
     HostKeysTests,
     DeadPeersTests,
     LoginTests,
+    SSHConfigTests,
     DiscoveryTests,
     CapabilitiesTests,
     SlurmTests,
