@@ -239,6 +239,7 @@ class Opens:
         self._jitter = jitter
         self._losses = 0
         self._refusals = 0
+        self._alone = 0
 
     def failed(
         self, answer: Answer, *, closed: bool, sent: bool, cut: bool, live: int
@@ -261,8 +262,10 @@ class Opens:
         if answer is not Answer.REFUSED:
             return _given_up(_FINAL[answer])
         self._refusals += 1
-        # With none of ours open, no end of ours can free one: it is not a matter of waiting.
-        if live == 0 and self._refusals >= _MOST_REFUSALS:
+        # With none of ours open, no end of ours can free one: it is not a matter of waiting. One
+        # that has just ended counts as open for a while: sshd is slower to free it than to say so.
+        self._alone = 0 if live else self._alone + 1
+        if self._alone >= _MOST_REFUSALS:
             return _given_up(Reason.NO_SESSION)
         pause = min(_ASK_AGAIN_FIRST * 2.0 ** min(self._refusals - 1, 10), _ASK_AGAIN_LONGEST)
         return AskAgain(pause * (0.5 + 0.5 * self._jitter()))

@@ -23,7 +23,7 @@ _OPENING_SECONDS = 1.0
 _CLOSE_SECONDS = 1.0
 _ASK_AGAIN = 0.02
 # What the script may take to see the group end, above the grace: it waits 2 seconds after KILL.
-_CONFIRM_SECONDS = 3.0
+_CONFIRM_SECONDS = 4.0
 
 
 async def run(link: Link, command: Command) -> None:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from ._engine import Engine
 
 # Above the grace: what it takes to open a second session, to see a group end, and to give up.
-_CLOSE_SECONDS = 7.0
+_CLOSE_SECONDS = 8.0
 
 _CAPABILITIES = frozenset(
     {

@@ -21,7 +21,7 @@ from transport_testbed.conformance._clause import clause
 from transport_testbed.conformance._target import HarnessError
 from transport_testbed.conformance.samples import begun, cut, everything_logged, failure, sh
 
-HELD = (Capability.CONNECTION,)
+HELD = (Capability.CONNECTION, Capability.RUN)
 
 
 def _seen(case: Case) -> tuple[int, int]:
