@@ -74,8 +74,13 @@ def test_every_section_of_a_place_for_all_has_a_test_that_nobody_is_excused_from
     must = sections(TransportConformance.catalogue)
     assert {name for name, needed in must.items() if not needed} == {
         "ConnectionTests",
+        "DeadPeersTests",
+        "HostKeysTests",
+        "LoginTests",
         "SSHConfigTests",
         "SlurmTests",
+        "StreamingStopTests",
+        "StreamingTests",
     }
 
 
