@@ -25,10 +25,10 @@ from transport_core import CommandTimeoutError, ConnectivityError, TransferTimeo
 from transport_core.authoring import TEMP_PREFIX
 from transport_ssh import Hop, SSHOptions, SSHTransport
 from transport_testbed._faults import Sessions
-from transport_testbed._outside import LocalProbe
+from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed.stack import Endpoint, Stack, StackSpec, providers
 
-TIMES = int(os.environ.get("T", "200"))
+TIMES = 200
 SLEEPERS = "sleep 1000 & sleep 1000"
 SIZE = 8 * 1024 * 1024
 LATEST = 0.04
@@ -63,7 +63,7 @@ class Soak:
         (self.there / "source").write_bytes(os.urandom(SIZE))
         self.marker = "marker-" + secrets.token_hex(16)
         daemon = f"sshd-{endpoint.server}"
-        self.probe = LocalProbe(log=stack.logs[daemon])
+        self.probe = LocalProbe(log=ServerLog(stack.logs[daemon], endpoint.user))
         self._faults = Sessions(daemon=stack.pids[daemon], user=endpoint.user)
         via = (Hop(**hop_of(endpoint.via)),) if endpoint.via else ()
         self.transport = SSHTransport(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from transport_core import Capability
 from transport_ssh import (
     Agent,
     Hop,
@@ -50,10 +51,11 @@ def hop(endpoint: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, for each login shell, each way to log in, a configuration."""
+    """Direct, through the jump host, for each shell, each way to log in, each to files, by name."""
 
     targets: ClassVar = (
-        "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*", "ssh-config",
+        "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*",
+        "no-sftp", "sftp-only", "ssh-config",
     )  # fmt: skip
     entry_point = "ssh"
 
@@ -64,4 +66,5 @@ class TestSSHConformance(TransportConformance):
             return SSHTransport.from_ssh_config(target.facts["alias"], path=path)
         endpoint = target.facts["endpoint"]
         via = (Hop(**hop(endpoint.via, target.facts)),) if endpoint.via else ()
-        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via))
+        commands = Capability.RUN in target.minimum
+        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via, commands=commands))

@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transport_core import FILES_MINIMUM, MINIMUM
+
 from transport_testbed import _pins, _ssh_config
 from transport_testbed._codes import fresh
 from transport_testbed._faults import HostKey, LoginFaults, Sessions
@@ -36,6 +38,8 @@ ENDPOINTS: Mapping[str, str] = {
     "direct": "bash",
     "jump": "jump-bash",
     "defaults": "defaults",
+    "no-sftp": "no-sftp",
+    "sftp-only": "sftp-only",
     "ssh-config": "jump-bash",
     "one-session": "one-session",
     **{f"login-{shell}": shell for shell in _SHELLS},
@@ -47,12 +51,16 @@ ENDPOINTS: Mapping[str, str] = {
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
-    **{name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")},
+    **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
     "one-session": "sessions",
     "ssh-config": "config",
     **{name: "login" for name in ENDPOINTS if name.startswith("auth-")},
+    "no-sftp": "files",
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
+
+_FILES_ONLY = frozenset({"sftp-only"})
+"""Places that grant files and nothing else: there a transport need not run commands."""
 
 _WITH_JOBS = frozenset({"direct", "jump"})
 _WITH_CODES = frozenset({"totp", "two-factors"})
@@ -213,6 +221,8 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
             hop=_sessions(stack, endpoint.via) if endpoint.via else None,
             host_key=_host_key(stack, daemon) if endpoint.name in _ALONE.values() else None,
         ),
+        minimum=FILES_MINIMUM if name in _FILES_ONLY else MINIMUM,
+        home=endpoint.home,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ This namespace is for people who use transports; ``transport_core.authoring`` is
 who write them.
 """
 
-from ._capabilities import MINIMUM, Capability
+from ._capabilities import FILES_MINIMUM, MINIMUM, Capability
 from ._discovery import build, load, names
 from ._errors import (
     AlreadyExistsError,
@@ -60,6 +60,7 @@ from ._streaming import RemoteProcess, StreamingTransport
 
 __all__ = [
     "DEFAULT_OUTPUT_LIMIT",
+    "FILES_MINIMUM",
     "MINIMUM",
     "AlreadyExistsError",
     "Authenticated",

@@ -29,13 +29,14 @@ from transport_core.authoring import Deadline, off_loop, stoppable, transfer_err
 from . import _run_errors, _wire
 from ._command import Command, Request
 from ._file_errors import typed
+from ._files import Files
 from ._get import get
 from ._link import Link
 from ._options import SSHOptions
 from ._orphans import Orphans
 from ._process import run
 from ._put import put
-from ._sftp import SharedSFTP
+from ._remote import RemoteFiles
 from ._streaming import SSHProcess
 from ._transfer import CallerError, Transfer
 
@@ -51,7 +52,7 @@ class Engine:
         self._name = name
         self._grace = options.kill_grace
         self._link = Link(options, name, sink)
-        self._sftp = SharedSFTP(self._link)
+        self._files = Files(self._link, options, sink)
         self._orphans = Orphans(self._link, options.kill_grace)
 
     async def open(self) -> None:
@@ -62,7 +63,7 @@ class Engine:
         """Close the sessions, then the connection."""
         try:
             await self._orphans.close()
-            await self._sftp.close()
+            await self._files.close()
         finally:
             await self._link.close()
 
@@ -133,13 +134,13 @@ class Engine:
 
     async def _transfer(
         self,
-        work: Callable[[asyncssh.SFTPClient, Transfer], Awaitable[TransferResult]],
+        work: Callable[[RemoteFiles, Transfer], Awaitable[TransferResult]],
         transfer: Transfer,
     ) -> TransferResult:
         clock = asyncio.timeout(transfer.deadline.remaining)
         try:
-            async with clock, self._sftp.client() as client:
-                return await stoppable(work(client, transfer), _CLEAN_SECONDS)
+            async with clock, self._files.remote() as remote:
+                return await stoppable(work(remote, transfer), _CLEAN_SECONDS)
         except CallerError as error:
             raise error.error from error.error.__cause__
         except TransportError as error:

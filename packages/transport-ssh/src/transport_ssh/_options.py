@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from transport_core import ConfigurationError
 from transport_core.authoring import check_options, check_timeout, escape
@@ -22,6 +22,8 @@ _Path = str | os.PathLike[str]
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
 _LONGEST_NAME = 255
+FileWay = Literal["auto", "sftp", "exec"]
+_FILE_WAYS = get_args(FileWay)
 _FEWEST_QUESTIONS = 2
 
 
@@ -144,6 +146,12 @@ class SSHOptions(Hop):
     """Budget of logins, so that a site does not lock the account."""
     kill_grace: float = 2.0
     """Seconds between TERM and KILL at timeout and cancel."""
+    files: FileWay = "auto"
+    """How files go: ``"sftp"``, ``"exec"`` (by ``sh`` and the POSIX utilities), or ``"auto"``:
+    by SFTP, and by ``sh`` where the server has none."""
+    commands: bool = True
+    """False for an account that may move files only, such as one that is forced to
+    ``internal-sftp``: ``run`` is then no capability, and sends nothing."""
 
     def __post_init__(self) -> None:
         """Check as ``Hop`` does, and the rest.
@@ -156,6 +164,7 @@ class SSHOptions(Hop):
         for what in ("max_sessions", "logins_per_minute"):
             _check_int(what, getattr(self, what))
         _check_seconds("kill_grace", self.kill_grace)
+        _check_ways(self.files, self.commands)
 
     @property
     def hops(self) -> tuple[Hop, ...]:
@@ -266,6 +275,15 @@ def _check_host(host: str) -> None:
             f"host must be a name or an address, and is '{host}'",
             hint="give user, host and port as separate options",
         )
+
+
+def _check_ways(files: object, commands: object) -> None:
+    if files not in _FILE_WAYS:
+        raise ConfigurationError(f"files must be one of {', '.join(_FILE_WAYS)}")
+    if not isinstance(commands, bool):
+        raise ConfigurationError(f"commands must be a bool, not {type(commands).__name__}")
+    if files == "exec" and not commands:
+        raise ConfigurationError("files by exec need commands")
 
 
 def _check_int(what: str, value: object) -> None:

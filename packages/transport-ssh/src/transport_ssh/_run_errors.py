@@ -20,6 +20,7 @@ from . import _wire
 from ._command import Command
 from ._translate import lost_error
 
+_SFTP_ONLY = b"This service allows sftp connections only.\n"
 _NOT_STARTED: dict[str, tuple[type[TransportError], str, str | None]] = {
     "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered", None),
     "env": (
@@ -77,7 +78,9 @@ def _failure(command: Command, name: str) -> TransportError | None:
         # The status says that it ran to its end; only its output is not complete.
         delivery = Delivery.FINISHED if command.is_told else Delivery.UNKNOWN
         return lost_error(command.broken, delivery, name, command.connection)
-    return None if command.begin.value is not None else _login_error(command, name)
+    if command.begin.value is not None:
+        return None
+    return _sftp_only(command, name) or _login_error(command, name)
 
 
 def _not_started(command: Command, name: str) -> TransportError | None:
@@ -93,6 +96,21 @@ def _not_started(command: Command, name: str) -> TransportError | None:
         delivery=Delivery.NOT_SENT,
         transport=name,
         hint=hint,
+    )
+
+
+def _sftp_only(command: Command, name: str) -> UnsupportedOperationError | None:
+    """Return the error of an account that is forced to ``internal-sftp``: sshd says so itself.
+
+    It says nothing else, and starts nothing, no shell and no rc file (session.c of OpenSSH).
+    """
+    if command.status != 1 or command.rc_output() != _SFTP_ONLY:
+        return None
+    return UnsupportedOperationError(
+        "the account may move files only, and runs no command",
+        delivery=Delivery.NOT_SENT,
+        transport=name,
+        hint="say commands=False in its options, so that nothing is sent; or use another account",
     )
 
 

@@ -15,6 +15,7 @@ from transport_core import (
     BytesMoved,
     Capability,
     CommandResult,
+    Delivery,
     EventSink,
     Progress,
     RemoteProcess,
@@ -24,6 +25,7 @@ from transport_core import (
     TransferResult,
     TransportClosedError,
     TransportError,
+    UnsupportedOperationError,
 )
 from transport_core.authoring import (
     Calls,
@@ -68,12 +70,16 @@ _CAPABILITIES = frozenset(
         Capability.STREAMING,
     }
 )
+_OF_COMMANDS = frozenset(
+    {Capability.RUN, Capability.SIGNALS, Capability.STOP, Capability.STREAMING}
+)
 
 
 class SSHTransport:
     """Run, put and get on a host by SSH, over one connection.
 
-    Needs nothing on the other side but POSIX ``sh``, the POSIX utilities, and SFTP for files.
+    Needs nothing on the other side but POSIX ``sh`` and the POSIX utilities; files go by SFTP
+    where there is SFTP.
     """
 
     def __init__(self, options: SSHOptions, *, on_event: EventSink | None = None) -> None:
@@ -115,8 +121,8 @@ class SSHTransport:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it can do."""
-        return _CAPABILITIES
+        """What it can do; without those of commands if they are off."""
+        return _CAPABILITIES if self._options.commands else _CAPABILITIES - _OF_COMMANDS
 
     def __repr__(self) -> str:
         """Show where to, and whether it is open."""
@@ -192,6 +198,7 @@ class SSHTransport:
         deadline = Deadline(timeout)
         with self._calls.track():
             engine = self._open_engine()
+            self._require_commands()
             plan = _wire.plan(words, values, where)
             with CommandTold(self.name, short_argv(words), self._sink) as told:
                 result = await engine.run(words, plan, stdin, deadline, output_limit)
@@ -214,11 +221,22 @@ class SSHTransport:
         deadline = Deadline(timeout)
         about = CommandTold(self.name, short_argv(words), self._sink)
         with self._calls.track(), about as told:
+            engine = self._open_engine()
+            self._require_commands()
             plan = _wire.plan(words, values, where, look_up=True)
-            async with self._open_engine().stream(words, plan, deadline) as process:
+            async with engine.stream(words, plan, deadline) as process:
                 with self._calls.track(process.stop):
                     yield process
             told.ended(process.result())
+
+    def _require_commands(self) -> None:
+        if not self._options.commands:
+            raise UnsupportedOperationError(
+                "commands are off for this account, which may move files only",
+                delivery=Delivery.NOT_SENT,
+                transport=self.name,
+                hint="use another account, or leave commands on if this one has them after all",
+            )
 
     def _checked(self, result: CommandResult) -> CommandResult:
         try:

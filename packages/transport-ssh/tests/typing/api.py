@@ -1,4 +1,4 @@
-"""Never run, type-checked only: SSHTransport is a Transport and streams; callbacks may be async."""
+"""Never run, type-checked only: SSHTransport streams; callbacks may be async."""
 
 from transport_core import StreamingTransport, Transport
 from transport_ssh import (

@@ -21,6 +21,7 @@ from transport_testbed.conformance.discovery import DiscoveryTests
 from transport_testbed.conformance.errors import ErrorsTests
 from transport_testbed.conformance.files import FilesTests
 from transport_testbed.conformance.files_atomic import FilesAtomicTests
+from transport_testbed.conformance.files_meanwhile import FilesMeanwhileTests
 from transport_testbed.conformance.files_names import FilesNamesTests
 from transport_testbed.conformance.files_sizes import FilesSizesTests
 from transport_testbed.conformance.files_trees import FilesTreesTests
@@ -54,6 +55,7 @@ class TransportConformance(
     FilesSizesTests,
     FilesAtomicTests,
     FilesTreesTests,
+    FilesMeanwhileTests,
     BadInputTests,
     ErrorsTests,
     ConnectionTests,
