@@ -51,7 +51,7 @@ def hop(endpoint: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, for each shell, each way to log in, each to files, by name."""
+    """Direct, through the jump host, for each login shell, each way to log in, each to files."""
 
     targets: ClassVar = (
         "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*",
