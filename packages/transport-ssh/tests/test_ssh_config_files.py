@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from transport_core import ConfigurationError
-from transport_ssh import PrivateKey, SSHOptions, SSHTransport, _ssh_files
+from transport_ssh import Agent, PrivateKey, SSHOptions, SSHTransport, _ssh_files
 
 Home = Callable[..., Path]
 
@@ -113,6 +113,24 @@ def test_of_several_keys_that_are_named_the_first_that_exists_is_offered(
     home("IdentityFile ~/.ssh/none\nIdentityFile ~/.ssh/b\nIdentityFile ~/.ssh/c\n", b="", c="")
     assert SSHOptions.from_ssh_config("h").auth == PrivateKey("~/.ssh/b")
     assert "~/.ssh/b is offered, and no other; not ~/.ssh/c" in caplog.text
+
+
+def test_a_certificate_goes_with_its_key(home: Home) -> None:
+    """The one that is named, or the one that stands beside the key; of several, one that exists."""
+    home(
+        "IdentityFile ~/.ssh/key\nMatch host named\nCertificateFile ~/.ssh/none\n"
+        "CertificateFile ~/.ssh/cert\n",
+        key="", cert="", **{"key-cert.pub": ""},
+    )  # fmt: skip
+    for name, certificate in (("h", "~/.ssh/key-cert.pub"), ("named", "~/.ssh/cert")):
+        auth = SSHOptions.from_ssh_config(name).auth
+        assert auth == PrivateKey("~/.ssh/key", certificate=certificate)
+
+
+def test_another_way_to_log_in_replaces_the_keys(home: Home) -> None:
+    """A key of the agent, for one; no file is looked for."""
+    home("CertificateFile ~/none\n")
+    assert SSHOptions.from_ssh_config("h", agent="SHA256:x").auth == Agent("SHA256:x")
 
 
 def test_what_is_without_effect_is_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
