@@ -83,7 +83,7 @@ def test_any_known_hosts_is_read_and_trusts_nobody_by_chance(
 ) -> None:
     """No text raises, every line is a pin or is told, and only a pinned key is trusted."""
     pins, malformed = _hostkeys.parse(text)
-    lines = [each for each in text.lstrip("\ufeff").splitlines() if each.strip()]
+    lines = [each for each in text.removeprefix("\ufeff").split("\n") if each.strip()]
     comments = [each for each in lines if each.lstrip().startswith("#")]
     assert len(pins) + len(malformed) == len(lines) - len(comments)
     for judged in (

@@ -1,35 +1,64 @@
 """SSHTransport against the shared conformance suite."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
+from transport_ssh import (
+    Agent,
+    Hop,
+    KeyboardInteractive,
+    KnownHosts,
+    Password,
+    PrivateKey,
+    SSHOptions,
+    SSHTransport,
+)
 from transport_testbed.conformance import Target, TransportConformance
 
 KEEPALIVES = 4
 """Times that a peer is silent before it is taken for dead: three questions, and the first wait."""
 
 
-def hop(endpoint: Any, dead_after: float | None = None) -> dict[str, Any]:
+def auth(endpoint: Any, secret: Callable[[], str]) -> Any:
+    """Return how one logs in to a server of the stack."""
+    codes = KeyboardInteractive(lambda name, instructions, prompts: [secret() for _ in prompts])
+    match endpoint.login:
+        case "agent":
+            return Agent(endpoint.identity, socket=endpoint.agent)
+        case "password":
+            return Password(secret)
+        case "totp":
+            return codes
+        case "two-factors":
+            return PrivateKey(endpoint.identity), codes
+    certificate = endpoint.certificate or None
+    return PrivateKey(endpoint.identity, passphrase=secret, certificate=certificate)
+
+
+def hop(endpoint: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of one server of the stack."""
+    dead_after = facts.get("dead_after")
     patience = {"keepalive_interval": dead_after / KEEPALIVES} if dead_after else {}
     return {
         **patience,
         "host": endpoint.host,
         "port": endpoint.port,
         "user": endpoint.user,
-        "auth": PrivateKey(endpoint.identity),
+        "auth": auth(endpoint, facts["secret"]),
         "known_hosts": KnownHosts(text=endpoint.known_hosts),
     }
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, and for each login shell."""
+    """Direct, through the jump host, for each login shell, and by each way to log in."""
 
-    targets: ClassVar = ("direct", "jump", "login-*", "jump-*", "noisy-*", "one-session")
+    targets: ClassVar = (
+        "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*",
+    )  # fmt: skip
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
         """Build from the endpoint that the target stands for, and the hop before it."""
-        endpoint, dead_after = target.facts["endpoint"], target.facts.get("dead_after")
-        via = (Hop(**hop(endpoint.via, dead_after)),) if endpoint.via else ()
-        return SSHTransport(SSHOptions(**hop(endpoint, dead_after), via=via))
+        endpoint = target.facts["endpoint"]
+        via = (Hop(**hop(endpoint.via, target.facts)),) if endpoint.via else ()
+        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via))

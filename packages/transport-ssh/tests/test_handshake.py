@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import pwd
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -23,6 +24,7 @@ from transport_core import (
     Warned,
 )
 from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport, _algorithms, _dial
+from transport_ssh._client import Client
 
 pytestmark = pytest.mark.asyncio
 
@@ -200,6 +202,22 @@ async def test_a_file_that_cannot_be_read_is_a_matter_of_configuration(
         assert not peer.tried
 
 
+async def test_an_account_without_a_name_is_a_matter_of_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container that runs under any number; asyncssh wants a name, and USER gives it."""
+    uid = 54321
+    assert uid not in {each.pw_uid for each in pwd.getpwall()}
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    async with server() as peer:
+        with pytest.raises(ConfigurationError, match="USER"):
+            await peer.opens(peer.line(KEY))
+        monkeypatch.setenv("USER", "anything")
+        await peer.opens(peer.line(KEY))
+
+
 # -- the key
 
 
@@ -307,14 +325,16 @@ def offered(pins: str) -> dict[str, Iterable[bytes]]:
         host="h", user="u", auth=PrivateKey(data=b""), known_hosts=KnownHosts(text=pins)
     )
     found, _ = _dial._read_pins(hop)
-    client = _dial._Client(hop, found, lambda _: None)
-    options = _dial._connection_options(hop, client, USER)
+    client = Client(hop, found, None, lambda _: None)
+    options = _dial._connection_options(hop, client)
     names = ("kex_algs", "encryption_algs", "mac_algs", "signature_algs")
     lists = {name: getattr(options, name) for name in names}
     return {**lists, "host": [each.encode() for each in options.server_host_key_algs]}
 
 
-@pytest.mark.parametrize("pins", ("", f"@cert-authority * {public(AUTHORITY)}"))
+@pytest.mark.parametrize(
+    "pins", ("", f"@cert-authority * {public(AUTHORITY)}"), ids=("no authority", "an authority")
+)
 async def test_nothing_weak_is_offered(pins: str) -> None:
     """No SHA-1, DSA, CBC or short group, whatever asyncssh's defaults are (S4)."""
     for what, algorithms in offered(pins).items():

@@ -53,6 +53,10 @@ class ServerLog:
         # "Accepted key", which a verbose log has as well, is an offer and no login yet.
         return self._count(rf"^Accepted \S+ for {self._who} ")
 
+    def refusals(self) -> int:
+        """Count the attempts that were refused."""
+        return self._count(rf"^Failed \S+ for (invalid user )?{self._who} ")
+
     def attempts(self) -> int:
         """Count the lines that tell of somebody who said who he is; several for each attempt."""
         name = rf"(invalid user )?{self._who} "
@@ -158,6 +162,10 @@ class LocalProbe:
     def logins(self) -> int | None:
         """Count the logins in the server's log."""
         return self._log.logins() if self._log else None
+
+    def refusals(self) -> int | None:
+        """Count the refused attempts in the server's log."""
+        return self._log.refusals() if self._log else None
 
     def attempts(self) -> int | None:
         """Count what the server's log tells of somebody who tried to log in."""

@@ -114,12 +114,14 @@ def _block(endpoint: Endpoint, known_hosts: Path) -> str:
         f"  HostName {endpoint.host}",
         f"  Port {endpoint.port}",
         f"  User {endpoint.user}",
-        f'  IdentityFile "{endpoint.identity}"',
+        f'  IdentityFile "{endpoint.identity or "none"}"',
+        f'  IdentityAgent "{endpoint.agent or "none"}"',
         "  IdentitiesOnly yes",
         f'  UserKnownHostsFile "{known_hosts}"',
         "  GlobalKnownHostsFile /dev/null",
         "  StrictHostKeyChecking yes",
     ]
+    lines += [f'  CertificateFile "{endpoint.certificate}"'] if endpoint.certificate else []
     lines += [f"  ProxyJump {endpoint.via.name}"] if endpoint.via else []
     return "\n".join(lines) + "\n"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from transport_testbed import _pins
+from transport_testbed._codes import fresh
 from transport_testbed._faults import HostKey, LoginFaults, Sessions
 from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed._shared import NoStackError, SharedStack
@@ -24,6 +25,9 @@ from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec
 
 HERE = "here"
 STACK = "stack"
+
+LOGINS = ("certificate", "agent", "encrypted-key", "password", "totp", "two-factors")
+"""Ways to log in besides a plain key."""
 
 _SHELLS = StackSpec().shells
 _WITH_RC = ("bash", "zsh", "tcsh", "fish")
@@ -37,20 +41,20 @@ ENDPOINTS: Mapping[str, str] = {
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
     **{f"noisy-{shell}": f"noisy-{shell}" for shell in _WITH_RC},
     **{f"jump-noisy-{shell}": f"jump-noisy-{shell}" for shell in _WITH_RC},
+    **{f"auth-{login}": f"auth-{login}" for login in LOGINS},
 }
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
+    **{name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")},
     "one-session": "sessions",
-    **{
-        name: "shell"
-        for name in ENDPOINTS
-        if name not in ("direct", "jump", "defaults", "one-session")
-    },
+    **{name: "login" for name in ENDPOINTS if name.startswith("auth-")},
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
 
 _WITH_JOBS = frozenset({"direct", "jump"})
+_WITH_CODES = frozenset({"totp", "two-factors"})
+_REACH = 40  # steps of 30 s that a code may be ahead or behind; the server takes some more
 
 _ALONE: Mapping[str, str] = {"direct": "alone", "jump": "jump-alone"}
 """For tests that need a server to themselves: the same place on one that no other test uses."""
@@ -179,18 +183,21 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
     facts |= {"no-python"} if endpoint.via and stack.python_free else set()
     facts |= {"noisy-rc"} if "noisy-" in name else set()
     facts |= {"slurm"} if name in _WITH_JOBS else set()
+    facts |= {"wrong"} if endpoint.wrong else set()
+    facts |= {"asked"} if endpoint.secret else set()
     offers, lacks = _offers(facts, uid=stack.uid)
     if endpoint.via and not stack.isolated:
         lacks["isolated"] = stack.why_not_isolated
     return Target(
         name=name, workdir=workdir, offers=offers, not_offered=lacks,
         facts={
-            "endpoint": endpoint, "shell": endpoint.login_shell,
+            **_known(stack, endpoint),
+            "shell": endpoint.login_shell,
             "host_key": _pins.fingerprint(endpoint.known_hosts),
             "login_key": _login_key(endpoint),
             "hop_login_key": _login_key(endpoint.via) if endpoint.via else "",
         },
-        variants=_variants(endpoint),
+        variants={**_variants(endpoint), "wrong": _known(stack, endpoint.mistaken())},
         probe=LocalProbe(
             uid=stack.uid, log=_log(stack, endpoint),
             hop_log=_log(stack, endpoint.via) if endpoint.via else None,
@@ -203,13 +210,40 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
     )  # fmt: skip
 
 
+class Secret:
+    """What a client is to be told when it asks, and what it was told so far."""
+
+    def __init__(self, stack: Stack, endpoint: Endpoint) -> None:
+        self._endpoint, self._claims = endpoint, Path(stack.root, "codes")
+        self.given: list[str] = []
+
+    def __call__(self) -> str:
+        """Return the passphrase, the password, or a code that was not used before."""
+        self.given.append(self._fresh())
+        return self.given[-1]
+
+    def _fresh(self) -> str:
+        if self._endpoint.login not in _WITH_CODES:
+            return self._endpoint.secret
+        self._claims.mkdir(mode=0o700, exist_ok=True)
+        return fresh(self._endpoint.secret, self._claims, _REACH)
+
+
+def _known(stack: Stack, endpoint: Endpoint) -> dict[str, Any]:
+    """Return what a client must know to log in."""
+    return {"endpoint": endpoint, "secret": Secret(stack, endpoint)}
+
+
 def _daemon(endpoint: Endpoint) -> str:
     return f"sshd-{endpoint.server}"
 
 
 def _login_key(endpoint: Endpoint) -> str:
-    kind, key = Path(f"{endpoint.identity}.pub").read_text().split()[:2]
-    return _pins.fingerprint(f"{kind} {key}")
+    """Return the fingerprint of the key that opens a login; nothing where none does."""
+    if not endpoint.identity:
+        return ""
+    path = Path(f"{endpoint.identity.removesuffix('.pub')}.pub")
+    return _pins.fingerprint(" ".join(path.read_text().split()[:2]))
 
 
 def _log(stack: Stack, endpoint: Endpoint) -> ServerLog:
@@ -243,6 +277,8 @@ def _variants(endpoint: Endpoint) -> Mapping[str, Mapping[str, Any]]:
 
 
 _WHY_NOT = {
+    "wrong": "nothing is known to be wrong here",
+    "asked": "no secret is asked for here",
     "login-shell": "nothing logs in here",
     "noisy-rc": "its rc files print nothing: noisy-* has those that do",
     "login-counter": "nothing logs in here, so no server counts it",

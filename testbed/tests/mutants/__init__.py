@@ -12,6 +12,7 @@ from . import (
     failures,
     held,
     life,
+    logins,
     names,
     runs,
     starts,
@@ -217,5 +218,16 @@ TABLE: dict[type, tuple[str, ...]] = {
     held.KeysAreCredentials: ("CONN-04", "ERR-01"),
     held.NamesTheTargetOnly: ("CONN-05",),
     held.OffersAllKeysToHops: ("CONN-05",),
+    # logging in
+    logins.OffersWhatItFinds: ("CONN-06",),
+    logins.OffersMoreAfterALoss: ("CONN-06",),
+    logins.KeepsTheSecret: ("CONN-06",),
+    logins.AsksTwice: ("CONN-06",),
+    logins.TriesAgain: ("CONN-06",),
+    logins.NotLetInIsUnreachable: ("ERR-01", "CONN-06"),
+    logins.ForgetsWhatItTried: ("CONN-06",),
+    logins.MayHaveLoggedIn: ("CONN-06",),
+    logins.ShowsTheSecret: ("ERR-05",),
+    logins.LogsTheSecret: ("ERR-05",),
 }
 """Each broken transport, and the clauses of which at least one test must fail by assertion."""

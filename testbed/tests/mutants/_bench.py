@@ -21,7 +21,7 @@ from transport_testbed.conformance._claims import Entry, catalogue
 from transport_testbed.conformance._clause import Place
 
 from . import _naive
-from .connections import FACTS, VARIANTS, HeldTransport, Server
+from .connections import FACTS, VARIANTS, HeldTransport, Secret, Server
 
 TESTS = catalogue(TransportConformance)
 CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.ids)
@@ -29,7 +29,7 @@ CLAUSES = frozenset(each for entry in TESTS.values() for each in entry.clause.id
 
 _WATCHDOG = re.compile(r"(?<=^AssertionError: )LIFE-0[56](?=:)")
 _OFFERS = {"posix", "noisy-rc", "login-shell", "cut", "login-counter", "jump", "isolated"}
-_OFFERS |= {"freeze", "host-keys", "new-host-key"}
+_OFFERS |= {"freeze", "host-keys", "new-host-key", "wrong", "asked"}
 
 
 class _CountingProbe(LocalProbe):
@@ -41,6 +41,9 @@ class _CountingProbe(LocalProbe):
 
     def logins(self) -> int | None:
         return self._server.count
+
+    def refusals(self) -> int | None:
+        return self._server.refused
 
     def attempts(self) -> int | None:
         return self._server.attempts
@@ -95,7 +98,7 @@ def _failure(transport: type[Any], entry: Entry) -> str:
         name="bench",
         workdir=os.path.join(root, "remote"),
         offers=frozenset(_OFFERS),
-        facts=FACTS,
+        facts={**FACTS, "secret": Secret("right")},
         variants=VARIANTS,
         probe=_CountingProbe(server),
         faults=server,

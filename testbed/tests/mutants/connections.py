@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 from transport_core import (
     Authenticated,
+    AuthenticationError,
     Capability,
     CommandResult,
     CommandTimeoutError,
@@ -28,6 +30,19 @@ from transport_testbed.conformance import HarnessError, Target
 from transport_testbed.conformance.host_keys import ACCEPTED, REFUSED, REFUSED_AUTHORITY
 
 from . import _naive
+
+
+class Secret:
+    """Codes that are good for one login each, or never."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.given: list[str] = []
+
+    def __call__(self) -> str:
+        self.given.append(f"{self.kind}-{secrets.token_hex(8)}")
+        return self.given[-1]
+
 
 FACTS: Mapping[str, Any] = {
     "host_key": "SHA256:target",
@@ -47,6 +62,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     },
     "nothing behind the hop": {"unreachable": True},
     "impatient": {"dead_after": 0.3},
+    "wrong": {"secret": Secret("wrong")},
 }
 """Ways to know the simulated server; a transport reads ``self.target.variant``."""
 
@@ -59,7 +75,16 @@ class Server:
         self.attempts = 0
         self.offered_to_hop: Counter[str] = Counter()
         self.changed = False
+        self.refused = 0
+        self.used: set[str] = set()
         self.sessions: set[HeldTransport] = set()
+
+    def admits(self, given: str) -> bool:
+        """Whether a code is good; it is good once."""
+        good = given.startswith("right-") and given not in self.used
+        self.used.add(given)
+        self.refused += not good
+        return good
 
     @contextlib.contextmanager
     def freeze(self, at: str = "target") -> Iterator[int]:
@@ -126,12 +151,20 @@ class HeldTransport(LocalTransport):
         self.thaw()
         await super().aclose()
 
+    async def authenticate(self) -> None:
+        """Give the server a code."""
+        if not self.server.admits(self.target.facts["secret"]()):
+            raise AuthenticationError(
+                "not let in", tried=("password",), delivery=Delivery.NOT_SENT, transport=self.name
+            )
+
     async def log_in(self) -> None:
         """Make a connection."""
         await asyncio.sleep(0.005)
         self.check_host_key()
         self.server.attempts += 1
         self.server.offered_to_hop[self.target.facts["hop_login_key"]] += 1
+        await self.authenticate()
         self.thaw()
         self._lost = asyncio.Event()
         self.server.count += 1

@@ -7,7 +7,7 @@ TransportError(Exception)              .delivery .transport .hop .hint
 ├─ ConnectivityError (ConnectionError)
 │   ├─ ConnectTimeoutError (TimeoutError)
 │   └─ ConnectionLostError
-├─ AuthenticationError
+├─ AuthenticationError                 .tried
 ├─ HostKeyError                        .reason .seen .expected
 ├─ CommandError                        .result
 │   ├─ CommandFailedError  CommandNotFoundError  CommandNotExecutableError  WorkingDirectoryError
@@ -119,7 +119,25 @@ class ConnectionLostError(ConnectivityError):
 
 
 class AuthenticationError(TransportError):
-    """The server did not let us in. Never retried by itself: sites lock accounts."""
+    """The server did not let us in. Never retried by itself: sites lock accounts.
+
+    Attributes:
+        tried: The methods that were given to it, in order, such as ``("publickey",)``; empty if
+            it asked for none that is configured.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        tried: tuple[str, ...] = (),
+        delivery: Delivery = Delivery.UNKNOWN,
+        transport: str | None = None,
+        hop: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, delivery=delivery, transport=transport, hop=hop, hint=hint)
+        self.tried = tried
 
 
 class HostKeyError(TransportError):

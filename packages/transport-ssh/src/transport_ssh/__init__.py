@@ -3,7 +3,17 @@
 Importing this does not import asyncssh; opening a transport does.
 """
 
-from ._options import Hop, KnownHosts, PrivateKey, SSHOptions
+from ._auth import Agent, KeyboardInteractive, Password, PrivateKey
+from ._options import Hop, KnownHosts, SSHOptions
 from ._transport import SSHTransport
 
-__all__ = ["Hop", "KnownHosts", "PrivateKey", "SSHOptions", "SSHTransport"]
+__all__ = [
+    "Agent",
+    "Hop",
+    "KeyboardInteractive",
+    "KnownHosts",
+    "Password",
+    "PrivateKey",
+    "SSHOptions",
+    "SSHTransport",
+]

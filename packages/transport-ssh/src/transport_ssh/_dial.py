@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Iterable
+import getpass
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +16,19 @@ from asyncssh.encryption import get_encryption_algs
 from asyncssh.kex import get_kex_algs
 from asyncssh.mac import get_mac_algs
 from asyncssh.public_key import get_certificate_algs, get_public_key_algs
-from transport_core import Authenticated, ConfigurationError, Connected, EventSink, Warned
+from transport_core import (
+    Authenticated,
+    ConfigurationError,
+    Connected,
+    EventSink,
+    TransportError,
+    Warned,
+)
 from transport_core.authoring import emit
 
 from . import _algorithms, _hostkeys, _quickack
-from ._keys import load_key
+from ._client import Client
+from ._keys import offered
 from ._options import Hop, KnownHosts, SSHOptions
 from ._translate import LOST_HOP, connect_error
 
@@ -57,58 +67,6 @@ class Dialled:
             connection.abort()
 
 
-class _Client(asyncssh.SSHClient):
-    """Decides on the host key of one hop, and hears of its loss."""
-
-    def __init__(
-        self, hop: Hop, pins: tuple[_hostkeys.Pin, ...], on_lost: Callable[[Exception | None], None]
-    ) -> None:
-        self._name, self._port = _known_as(hop)
-        self._pins = pins
-        self._on_lost = on_lost
-        self._shown = b""
-        self.verdict: _hostkeys.Verdict | None = None
-
-    @property
-    def host_key_algs(self) -> tuple[str, ...]:
-        """What is asked for: what can be judged by the pins comes first."""
-        known = (self._pins, self._name, self._port)
-        kinds, certified = _hostkeys.preferred_kinds(*known), _hostkeys.has_authority(*known)
-        return _algorithms.host_keys(kinds, certified=certified)
-
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Keep what the server shows: of a certificate, asyncssh tells us only who signed it.
-
-        Not kept, for whatever reason, no certificate is accepted.
-        """
-        validate = conn.validate_server_host_key
-
-        def kept(data: bytes) -> asyncssh.SSHKey:
-            self._shown = data
-            return validate(data)
-
-        conn.validate_server_host_key = kept  # type: ignore[method-assign,assignment]
-
-    def validate_host_public_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
-    ) -> bool:
-        """Let asyncssh ask us: it trusts no key by itself."""
-        self.verdict = _hostkeys.judge(self._pins, self._name, self._port, key.public_data)
-        return self.verdict.trusted
-
-    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Decide on the signer of a host certificate, and on the key in it."""
-        signed = _hostkeys.certified_key(self._shown)
-        self.verdict = _hostkeys.judge_authority(
-            self._pins, self._name, self._port, key.public_data, signed
-        )
-        return self.verdict.trusted
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the link."""
-        self._on_lost(exc)
-
-
 async def dial(
     options: SSHOptions,
     name: str,
@@ -119,16 +77,27 @@ async def dial(
 
     Raises:
         ConnectivityError, AuthenticationError, HostKeyError: At the hop that ``hop`` names.
-        ConfigurationError: A key or known_hosts file cannot be used.
+        ConfigurationError: A key or known_hosts file cannot be used; our own account has no name.
     """
+    _check_account()
     opened: list[asyncssh.SSHClientConnection] = []
     hops = options.hops
     try:
-        for index, hop in enumerate(hops):
-            where = f"hop {index + 1} of {len(hops)}: {hop.label}"
-            opened.append(
-                await _open_hop(hop, where, opened, name=name, sink=sink, on_lost=on_lost)
-            )
+        async with contextlib.AsyncExitStack() as stack:
+            # All that can be found wrong here is, before a byte is sent to the first hop.
+            clients = [
+                await _prepare(
+                    hop, _where(hops, index), stack, name=name, sink=sink, on_lost=on_lost
+                )
+                for index, hop in enumerate(hops)
+            ]
+            for index, (hop, client) in enumerate(zip(hops, clients, strict=True)):
+                where = _where(hops, index)
+                with _told(name, where):
+                    opened.append(await _log_in(hop, where, client, opened))
+                emit(Connected(transport=name, hop=where), sink)
+                method = "+".join(client.steps.tried)
+                emit(Authenticated(transport=name, hop=where, method=method), sink)
     except BaseException:
         # What was opened is cut, not closed: a failed start must not wait on a peer.
         Dialled(tuple(opened)).abort()
@@ -136,38 +105,64 @@ async def dial(
     return Dialled(tuple(opened))
 
 
-async def _open_hop(
+def _check_account() -> None:
+    """Tell in time what asyncssh would fail on: it wants a name for the account that we run as."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise ConfigurationError(
+            f"uid {os.getuid()}, which this program runs as, has no name",
+            hint="set USER in the environment, to anything: asyncssh asks for it",
+        ) from error
+
+
+def _where(hops: tuple[Hop, ...], index: int) -> str:
+    return f"hop {index + 1} of {len(hops)}: {hops[index].label}"
+
+
+@contextlib.contextmanager
+def _told(name: str, where: str) -> Iterator[None]:
+    """Say in an error whose it is, and at which hop."""
+    try:
+        yield
+    except TransportError as error:
+        error.transport, error.hop = name, where
+        raise
+
+
+async def _prepare(
     hop: Hop,
     where: str,
-    below: list[asyncssh.SSHClientConnection],
+    stack: contextlib.AsyncExitStack,
     *,
     name: str,
     sink: EventSink | None,
     on_lost: Callable[[str, Exception | None], None],
+) -> Client:
+    """Read what a hop's login needs, anew for each connection."""
+    with _told(name, where):
+        pins, malformed = await asyncio.to_thread(_read_pins, hop)
+        if malformed:
+            lines = ", ".join(map(str, malformed))
+            emit(Warned(transport=name, message=f"{where}: known_hosts line {lines} skipped"), sink)
+        pair = await stack.enter_async_context(offered(hop.factors, hop.connect_timeout))
+        return Client(hop, pins, pair, functools.partial(on_lost, where))
+
+
+async def _log_in(
+    hop: Hop, where: str, client: Client, below: list[asyncssh.SSHClientConnection]
 ) -> asyncssh.SSHClientConnection:
-    pins, malformed = await asyncio.to_thread(_read_pins, hop)
-    if malformed:
-        lines = ", ".join(map(str, malformed))
-        emit(Warned(transport=name, message=f"{where}: known_hosts line {lines} skipped"), sink)
-    key = await asyncio.to_thread(load_key, hop.auth)
-    client = _Client(hop, pins, functools.partial(on_lost, where))
     try:
         async with asyncio.timeout(hop.connect_timeout):
-            connection = await _connect(hop, client, key, below)
+            return await _connect(hop, client, below)
     except (asyncssh.Error, OSError, ValueError) as error:
-        failure = connect_error(error, hop, where, client.verdict)
-        failure.transport = name
-        raise failure from error
-    emit(Connected(transport=name, hop=where), sink)
-    emit(Authenticated(transport=name, hop=where, method="publickey"), sink)
-    return connection
+        if client.failure is not None:
+            raise client.failure from client.failure.__cause__
+        raise connect_error(error, hop, where, client.verdict, client.steps) from error
 
 
 async def _connect(
-    hop: Hop,
-    client: _Client,
-    key: asyncssh.SSHKey,
-    below: list[asyncssh.SSHClientConnection],
+    hop: Hop, client: Client, below: list[asyncssh.SSHClientConnection]
 ) -> asyncssh.SSHClientConnection:
     sock = None if below else await _quickack.connect(hop.host, hop.port)
     try:
@@ -175,7 +170,7 @@ async def _connect(
             lambda: client,
             hop.host,
             hop.port,
-            options=_connection_options(hop, client, key),
+            options=_connection_options(hop, client),
             **({"tunnel": below[-1]} if below else {"sock": sock}),
         )
     except BaseException:
@@ -186,19 +181,24 @@ async def _connect(
     return connection
 
 
-def _connection_options(
-    hop: Hop, client: _Client, key: asyncssh.SSHKey
-) -> asyncssh.SSHClientConnectionOptions:
-    """Return options under which asyncssh reads nothing of the user's and offers one key."""
+def _connection_options(hop: Hop, client: Client) -> asyncssh.SSHClientConnectionOptions:
+    """Return options under which asyncssh reads nothing of the user's, and asks us.
+
+    No key is among them: ``client`` offers the one there is, if it is its turn.
+    """
     seconds, questions = hop.keepalive
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         username=hop.user,
-        client_keys=[key],
+        client_keys=None,
         agent_path=None,
         agent_forwarding=False,
+        pkcs11_provider=None,
         password=None,
-        preferred_auth=["publickey"],
+        gss_kex=False,
+        gss_auth=False,
+        host_based_auth=False,
+        preferred_auth=list(client.steps.methods),
         known_hosts=([], [], []),
         # Under which a host certificate has to be made out.
         host_key_alias=hop.host_key_alias,
@@ -222,15 +222,10 @@ def _available(wanted: Iterable[str], known: Iterable[bytes]) -> list[str]:
     return [each for each in wanted if each in there]
 
 
-def _known_as(hop: Hop) -> tuple[str, int]:
-    """Return host and port under which a hop stands in known_hosts."""
-    return (hop.host_key_alias, 22) if hop.host_key_alias else (hop.host, hop.port)
-
-
 def _read_pins(hop: Hop) -> tuple[tuple[_hostkeys.Pin, ...], tuple[int, ...]]:
     """Return the pins of a hop, and which lines were skipped. Blocking: a site's file is long."""
     pins, malformed = _hostkeys.parse(_known_hosts(hop.known_hosts))
-    return _hostkeys.lookup(pins, *_known_as(hop)), malformed
+    return _hostkeys.lookup(pins, *hop.known_as), malformed
 
 
 def _known_hosts(source: KnownHosts) -> str:

@@ -7,48 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex, cast
+from typing import Any
 
 from transport_core import ConfigurationError
-from transport_core.authoring import check_options, check_timeout, encode_path, escape
+from transport_core.authoring import check_options, check_timeout, escape
+
+from ._auth import Agent, Auth, PrivateKey, check_auth, check_path
 
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
 _LONGEST_NAME = 255
 _FEWEST_QUESTIONS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateKey:
-    """Log in with exactly this private key; no other is offered, no agent is asked."""
-
-    path: str | os.PathLike[str] | None = None
-    """The key file; it must be readable by its owner only. Read at each connect."""
-    data: bytes | None = field(default=None, repr=False)
-    """The key itself, in place of a path."""
-    passphrase: Callable[[], str] | None = field(default=None, repr=False)
-    """Called at each connect if the key is encrypted."""
-
-    def __post_init__(self) -> None:
-        """Check that there is exactly one source.
-
-        Raises:
-            ConfigurationError: Both or neither of ``path`` and ``data``.
-        """
-        if (self.path is None) == (self.data is None):
-            raise ConfigurationError("PrivateKey takes either a path or data")
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Refuse to be pickled with key material in it: a pickle is written somewhere."""
-        if self.data is not None:
-            raise TypeError("a PrivateKey with data holds a secret and is not pickled; give a path")
-        return object.__reduce_ex__(self, protocol)
-
-    def __deepcopy__(self, memo: object) -> PrivateKey:
-        """Give itself: it cannot change."""
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +42,7 @@ class KnownHosts:
         if self.text is not None and not isinstance(self.text, str):
             raise ConfigurationError("KnownHosts: text must be a str")
         if self.path is not None:
-            _check_path("KnownHosts: path", self.path)
+            check_path("KnownHosts: path", self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +52,9 @@ class Hop:
     host: str
     """Name or address; resolved on the hop before (CONN-5)."""
     user: str
-    auth: PrivateKey
+    auth: Auth | tuple[Auth, ...]
+    """How to log in; a tuple holds the factors that the server asks for, in its order, such as
+    ``(PrivateKey(…), KeyboardInteractive(…))``. Nothing else is offered (CONN-6)."""
     known_hosts: KnownHosts
     port: int = 22
     host_key_alias: str | None = None
@@ -109,9 +82,9 @@ class Hop:
         _check_int("port", self.port)
         if not 1 <= self.port <= _LAST_PORT:
             raise ConfigurationError(f"port must be 1 to 65535, and is {self.port}")
-        for what, kind in (("auth", PrivateKey), ("known_hosts", KnownHosts)):
-            if not isinstance(getattr(self, what), kind):
-                raise ConfigurationError(f"{what} must be a {kind.__name__}")
+        check_auth(self.auth)
+        if not isinstance(self.known_hosts, KnownHosts):
+            raise ConfigurationError("known_hosts must be a KnownHosts")
         for what in ("connect_timeout", "keepalive_interval"):
             _check_seconds(what, getattr(self, what))
         _check_int("keepalive_count", self.keepalive_count)
@@ -125,6 +98,16 @@ class Hop:
         """
         count = max(self.keepalive_count, _FEWEST_QUESTIONS)
         return self.keepalive_interval * (self.keepalive_count + 1) / (count + 1), count
+
+    @property
+    def known_as(self) -> tuple[str, int]:
+        """Host and port under which it stands in known_hosts."""
+        return (self.host_key_alias, 22) if self.host_key_alias else (self.host, self.port)
+
+    @property
+    def factors(self) -> tuple[Auth, ...]:
+        """The methods of ``auth``, in the order in which the server asks for them."""
+        return check_auth(self.auth)
 
     @property
     def label(self) -> str:
@@ -167,8 +150,10 @@ class SSHOptions(Hop):
     def from_mapping(cls, options: Mapping[str, Any]) -> SSHOptions:
         """Build from plain values, as from a configuration file.
 
-        ``identity`` is the path of the private key and ``known_hosts`` the path of the pins;
-        ``via`` is a list of such mappings.
+        ``identity`` is the path of the private key, ``certificate`` that of its certificate;
+        ``agent`` says in their place which key of the agent is offered; ``auth`` takes the values
+        that need callbacks. ``known_hosts`` is the path of the pins; ``via`` is a list of such
+        mappings.
 
         Raises:
             ConfigurationError: An option is unknown (the known ones are listed), missing or
@@ -189,12 +174,8 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
     if not isinstance(options, Mapping):
         raise ConfigurationError(f"{owner}: options must be a mapping")
     fields = {f.name: f for f in dataclasses.fields(cls)}
-    check_options(owner, options, (*fields, "identity"))
-    values = dict(options)
-    if "identity" in values:
-        if "auth" in values:
-            raise ConfigurationError(f"{owner}: give either identity or auth")
-        values["auth"] = PrivateKey(values.pop("identity"))
+    check_options(owner, options, (*fields, "identity", "certificate", "agent"))
+    values = _with_auth(owner, dict(options))
     if isinstance(values.get("known_hosts"), (str, os.PathLike)):
         values["known_hosts"] = KnownHosts(path=values["known_hosts"])
     needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
@@ -208,6 +189,21 @@ def _checked_via(via: object) -> tuple[Hop, ...]:
     if isinstance(via, Sequence) and all(isinstance(hop, Hop) for hop in via):
         return tuple(via)
     raise ConfigurationError("via must be a sequence of Hop values")
+
+
+def _with_auth(owner: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Make ``auth`` of the plain values that stand for it."""
+    given = [name for name in ("identity", "agent", "auth") if name in values]
+    if len(given) > 1:
+        raise ConfigurationError(f"{owner}: give only one of {', '.join(given)}")
+    certificate = values.pop("certificate", None)
+    if certificate is not None and given != ["identity"]:
+        raise ConfigurationError(f"{owner}: certificate needs identity, the private key's path")
+    if "identity" in values:
+        values["auth"] = PrivateKey(values.pop("identity"), certificate=certificate)
+    if "agent" in values:
+        values["auth"] = Agent(values.pop("agent"))
+    return values
 
 
 def _check_name(what: str, value: object) -> None:
@@ -228,16 +224,6 @@ def _check_host(host: str) -> None:
             f"host must be a name or an address, and is '{host}'",
             hint="give user, host and port as separate options",
         )
-
-
-def _check_path(what: str, path: object) -> None:
-    """Refuse what is no path of a file, without looking."""
-    if isinstance(path, bytes):
-        raise ConfigurationError(f"{what} must be a str or path-like, not bytes")
-    try:
-        encode_path(cast("str", path), what)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(str(error)) from error
 
 
 def _check_int(what: str, value: object) -> None:

@@ -17,6 +17,7 @@ from transport_core import (
 )
 from transport_core.authoring import escape
 
+from ._auth import Steps, refusal
 from ._hostkeys import Verdict
 from ._options import Hop
 
@@ -40,7 +41,7 @@ _HOST_KEY_TEXT = {
 
 
 def connect_error(
-    error: BaseException, hop: Hop, where: str, verdict: Verdict | None
+    error: BaseException, hop: Hop, where: str, verdict: Verdict | None, steps: Steps
 ) -> TransportError:
     """Return the error for a hop that could not be opened; the caller keeps the cause.
 
@@ -57,12 +58,14 @@ def connect_error(
             hop=where,
             hint="ask the site for a new host certificate",
         )
-    if isinstance(error, asyncssh.PermissionDenied):
+    if _is_refusal(error, steps):
+        why, hint = refusal(steps.methods, steps.tried)
         return AuthenticationError(
-            f"the server did not let {hop.label} in with the configured private key",
+            f"{hop.label} was not let in: {why}",
+            tried=steps.tried,
             delivery=Delivery.NOT_SENT,
             hop=where,
-            hint="check that the public key is in the account's authorized_keys",
+            hint=hint,
         )
     if isinstance(error, TimeoutError) or _is_login_timeout(error):
         return ConnectTimeoutError(
@@ -84,6 +87,14 @@ def _unreachable(error: BaseException, hop: Hop, where: str) -> ConnectivityErro
     return ConnectivityError(
         f"{hop.label} {what}: {_reason(error)}", delivery=Delivery.NOT_SENT, hop=where, hint=hint
     )
+
+
+def _is_refusal(error: BaseException, steps: Steps) -> bool:
+    """Whether a server has said no; one with MaxAuthTries 1 says it by ending the connection."""
+    if isinstance(error, asyncssh.PermissionDenied):
+        return True
+    said = error.reason.lower() if isinstance(error, asyncssh.ProtocolError) else ""
+    return bool(steps.tried) and "authentication failures" in said
 
 
 def _is_login_timeout(error: BaseException) -> bool:

@@ -26,6 +26,7 @@ from transport_testbed.conformance.files_sizes import FilesSizesTests
 from transport_testbed.conformance.files_trees import FilesTreesTests
 from transport_testbed.conformance.host_keys import HostKeysTests
 from transport_testbed.conformance.life import LifeTests
+from transport_testbed.conformance.login import LoginTests
 from transport_testbed.conformance.run_argv import RunArgvTests
 from transport_testbed.conformance.run_errors import RunErrorsTests
 from transport_testbed.conformance.run_limits import RunLimitsTests
@@ -53,6 +54,7 @@ class TransportConformance(
     ConnectionTests,
     HostKeysTests,
     DeadPeersTests,
+    LoginTests,
     DiscoveryTests,
     CapabilitiesTests,
     SlurmTests,

@@ -63,6 +63,10 @@ class Probe(Protocol):
         """Return how many logins the server has logged; None where they cannot be counted."""
         ...
 
+    def refusals(self) -> int | None:
+        """Return how many attempts to log in the server has refused; None as for ``logins``."""
+        ...
+
     def attempts(self) -> int | None:
         """Return a number that grows when somebody tries to log in, let in or not; or None."""
         ...
@@ -124,7 +128,8 @@ class Target:
         facts: What ``make_transport`` needs, such as ``"endpoint"``; ``"dead_after"``, if it is
             there, the seconds in which the transport is to notice a dead peer; ``"host_key"``, the
             fingerprint of the key that the server shows; ``"login_key"`` and ``"hop_login_key"``,
-            those of the keys that open target and hop.
+            those of the keys that open target and hop. Where a secret is asked for, ``"secret"``
+            is called, gives it, and keeps in ``given`` what it gave.
         variants: The same place known differently, by name: facts that replace those of ``facts``,
             such as a ``known_hosts`` text that pins another key.
         variant: Name of the variant that this is; empty for the place itself.

@@ -21,6 +21,9 @@ from typing import Self
 
 TOKEN_VARIABLE = "INTERCEDE_TESTBED_TOKEN"  # noqa: S105 - a name, no secret
 
+#: Where short names are made, as the paths that are built into some program are.
+ALIASES = ("/tmp", "/var/tmp")  # noqa: S108 - see above
+
 #: Seconds that a process may take to end after TERM, before KILL.
 GRACE = 0.5
 
@@ -55,6 +58,26 @@ class Run:
         (root / "run.json.new").rename(root / "run.json")
         return run
 
+    def alias(self, target: Path, length: int) -> str:
+        """Make another name for *target* of exactly *length* characters; it ends with the run."""
+        for base in ALIASES:
+            for _ in range(100):
+                name = f".{secrets.token_hex(2)}"
+                # More slashes than one are as good as one.
+                path = base + "/" * (length - len(base) - len(name)) + name
+                with suppress(OSError):
+                    os.symlink(target, path)
+                    return path
+        message = f"no short name can be made in {' or '.join(ALIASES)}"
+        raise PermissionError(message)
+
+    def _remove_aliases(self) -> None:
+        links = (entry for base in ALIASES for entry in os.scandir(base) if entry.is_symlink())
+        for link in links:
+            with suppress(OSError):
+                if os.readlink(link).startswith(f"{self.root}/"):
+                    os.unlink(link)
+
     @classmethod
     def load(cls, root: Path) -> Self:
         """Read the record of the run in *root*; OSError or ValueError when there is none."""
@@ -80,7 +103,8 @@ class Run:
         """Whether process *pid* belongs to this run, by proof and not by likeness.
 
         The proof is this run's whole token in its environment. sshd and slurmstepd write their
-        title over theirs, so an executable inside this run's own directory is proof as well.
+        title over theirs, so an executable inside this run's own directory is proof as well; of
+        an agent, which lets nobody look at either, the name that it was called by.
         """
         started = _started(pid)
         if started is None or started < self.started:
@@ -91,6 +115,9 @@ class Run:
                 return True
         with suppress(OSError):
             return os.readlink(f"/proc/{pid}/exe").startswith(f"{self.root}/")
+        with suppress(OSError):
+            called = Path(f"/proc/{pid}/cmdline").read_bytes()
+            return called.startswith(os.fsencode(f"{self.root}/sbin/"))
         return False
 
     def members(self) -> list[int]:
@@ -103,6 +130,7 @@ class Run:
         daemons = list(first)
         self._stop(lambda: [pid for pid in daemons if self.carried_by(pid)])
         self._stop(self.members)
+        self._remove_aliases()
         _remove(self.root)
         _reap(daemons)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 SHELLS = ("bash", "dash", "zsh", "tcsh", "fish", "busybox")
@@ -20,6 +20,8 @@ class StackSpec:
     shells: tuple[str, ...] = SHELLS
     slurm: bool = True
     jump: bool = True
+    #: Accounts to log in to by certificate, agent, encrypted key, password and one-time code.
+    logins: bool = True
     nodes: int = 2
 
     def to_json(self) -> str:
@@ -43,7 +45,8 @@ class Endpoint:
     known_hosts: str
     #: known_hosts text that trusts the authority that signed this endpoint's host key.
     authority: str
-    #: Path of the private key, readable by the user who runs the tests.
+    #: Path of the private key, readable by the user who runs the tests; for an agent, of the
+    #: public key; empty if no key is asked for.
     identity: str
     login_shell: str
     #: Home directory, on the file system of the runner.
@@ -52,12 +55,28 @@ class Endpoint:
     server: str
     #: The hop before this one; None means that the client reaches it directly.
     via: Endpoint | None = None
+    #: How one logs in: "key", "certificate", "agent", "encrypted-key", "password", "totp" or
+    #: "two-factors", which is a key and then a code.
+    login: str = "key"
+    #: Path of the certificate for the key; empty if there is none.
+    certificate: str = ""
+    #: Socket of the agent that has the key; empty if there is none.
+    agent: str = ""
+    #: The passphrase, the password, or what codes are made from (base32), as ``login`` says.
+    secret: str = field(default="", repr=False)
+    #: Values that in place of those above let nobody in.
+    wrong: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
         """Rebuild from the mapping that ``asdict`` makes."""
         via = facts["via"]
         return cls(**{**facts, "via": None if via is None else Endpoint.from_facts(via)})
+
+    def mistaken(self) -> Endpoint:
+        """Return it as somebody has it who knows it wrongly."""
+        facts: dict[str, Any] = dict(self.wrong)
+        return replace(self, **facts)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

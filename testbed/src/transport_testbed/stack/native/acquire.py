@@ -24,7 +24,8 @@ from transport_testbed.stack.native.prefix import Prefix
 PACKAGES = (
     "openssh-server", "openssh-sftp-server", "openssh-client",
     "slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge",
-    "libnss-wrapper", "bash", "dash", "zsh", "tcsh", "fish", "busybox-static",
+    "libnss-wrapper", "libpam-google-authenticator",
+    "bash", "dash", "zsh", "tcsh", "fish", "busybox-static",
 )  # fmt: skip
 
 #: Said to be installed although they may not be: the host's libc must be the one in use (its

@@ -17,7 +17,7 @@ from transport_testbed.stack._processes import Daemon, spawn
 from transport_testbed.stack._ready import greets, until
 from transport_testbed.stack._runs import Run
 from transport_testbed.stack._spec import Endpoint, Stack, StackSpec
-from transport_testbed.stack.native import keys, namespace, shells, slurm, sshd
+from transport_testbed.stack.native import keys, logins, namespace, shells, slurm, sshd
 from transport_testbed.stack.native.namespace import Inhabitant, Outcome
 from transport_testbed.stack.native.prefix import Prefix
 from transport_testbed.stack.native.shells import Account
@@ -61,7 +61,7 @@ class Assembly:
         self.timings = timings
         self.people = shells.accounts(self.site)
         nodes = spec.nodes if spec.slurm else 0
-        hop, controller, *ports = free_ports(2 + nodes + len(OUTSIDE))
+        own, codes, hop, controller, *ports = free_ports(4 + nodes + len(OUTSIDE))
         self.cluster = slurm.Cluster(controller=controller, nodes=tuple(ports[:nodes]))
         # Opened before anything else and never closed in between: its port cannot be lost.
         self.gate = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -69,6 +69,8 @@ class Assembly:
             replace(_server(name, port), **how)
             for (name, how), port in zip(OUTSIDE.items(), ports[nodes:], strict=True)
         )
+        self.logins = logins.Logins.of(self.site)
+        self.guarded = self.logins.servers(self.site, (own, codes)) if spec.logins else None
         self.behind: tuple[Server, ...] = self._behind(hop) if spec.jump else ()
         self.inhabitants: list[Inhabitant] = []
         self.started: list[tuple[Daemon, int]] = []
@@ -96,9 +98,13 @@ class Assembly:
         return self._describe(outcome)
 
     def _configure(self) -> None:
-        shells.create(self.site, self.people)
-        servers = {each.name: each.dial[0] for each in (*self.outside, *self.behind)}
-        keys.create(self.site, servers, ("user", "hop"))
+        others = self.logins.accounts.values() if self.guarded else ()
+        shells.create(self.site, (*self.people, *others))
+        every = (*self.outside, *(self.guarded or ()), *self.behind)
+        servers = {each.name: each.dial[0] for each in every}
+        more = logins.KEYS if self.guarded else ()
+        locked = {logins.ENCRYPTED: self.logins.passphrase} if self.guarded else {}
+        keys.create(self.site, servers, ("user", "hop", *more), locked)
         keys.client_tools(self.site)
         if self.site.spec.slurm:
             slurm.configure(self.site, self.cluster)
@@ -108,6 +114,8 @@ class Assembly:
         controller = self.cluster.controller if self.site.spec.slurm else None
         for server in self.outside:
             self._spawn(sshd.daemon(self.site, server))
+        if self.guarded:
+            self._launch_logins(self.guarded)
         if self.behind:
             self.inhabitants = [
                 Inhabitant(daemon=sshd.daemon(self.site, each), answers=each.listen)
@@ -122,6 +130,11 @@ class Assembly:
         if controller is not None:
             self.cluster_started = slurm.launch(self.site, self.cluster)
             self.started += self.cluster_started
+
+    def _launch_logins(self, servers: tuple[Server, Server]) -> None:
+        self.started.append(logins.launch_agent(self.site))
+        for daemon in self.logins.daemons(self.site, servers):
+            self._spawn(daemon)
 
     def _spawn(self, daemon: Daemon) -> None:
         self.started.append((daemon, spawn(daemon)))
@@ -138,13 +151,18 @@ class Assembly:
         return outcome
 
     def _await_ready(self, outcome: Outcome) -> None:
-        servers = {each.daemon_name: each for each in (*self.outside, *self.behind)}
+        every = (*self.outside, *(self.guarded or ()), *self.behind)
+        servers = {each.daemon_name: each for each in every}
         for daemon, pid in self.started:
             if daemon.name in servers:
                 host, port = servers[daemon.name].dial
                 until(partial(greets, host, port), daemon, pid, awaiting="its banner")
         if outcome.pids:
             until(partial(greets, *self.behind[-1].dial), *self.namespace, awaiting="a banner")
+        if self.guarded:
+            logins.certify(self.site, self.logins)
+            agent = next(each for each in self.started if each[0].name == logins.AGENT)
+            logins.fill_agent(self.site, agent)
         if self.site.spec.slurm:
             slurm.await_ready(self.site, self.cluster, self.cluster_started)
 
@@ -167,7 +185,7 @@ class Assembly:
             pids=pids,
             host_keys={
                 each.daemon_name: str(keys.host_key(site, each.name))
-                for each in (*self.outside, *self.behind)
+                for each in (*self.outside, *(self.guarded or ()), *self.behind)
             },
             spare_host_key=str(keys.host_key(site, keys.SPARE)),
         )
@@ -179,8 +197,16 @@ class Assembly:
             yield self._endpoint(prefix + account.login_shell, server, account)
         for server in others:
             yield self._endpoint(server.name, server, self.people[0])
+        if self.guarded:
+            yield from self._endpoints_guarded(*self.guarded)
         if self.behind:
             yield from self._endpoints_behind(*self.behind)
+
+    def _endpoints_guarded(self, plain: Server, asking: Server) -> Iterator[Endpoint]:
+        for kind, account in self.logins.accounts.items():
+            server = plain if kind in logins.BY_SSHD else asking
+            endpoint = self._endpoint(f"auth-{kind}", server, account)
+            yield self.logins.endpoint(self.site, kind, endpoint)
 
     def _endpoints_behind(
         self, login: Server, noisy: Server, alone: Server, hop: Server
@@ -210,6 +236,7 @@ class Assembly:
             authority=keys.authority_line(self.site, host, port),
             identity=str(keys.identity(self.site, server.login)),
             login_shell=account.login_shell, server=server.name,
+            wrong=logins.wrong(self.site) if self.guarded else {},
         )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def host_key(site: Site, server: str) -> Path:
 
 
 def identity(site: Site, login: str) -> Path:
-    """Path of the private key of a kind of *login*: "user" or "hop"."""
+    """Path of the private key of a kind of *login*, such as "user" or "hop"."""
     return site.path("keys", login)
 
 
@@ -37,17 +37,21 @@ def certificate(site: Site, server: str) -> Path:
     return key.with_name(f"{key.name}-cert.pub")
 
 
-def create(site: Site, servers: Mapping[str, str], logins: Iterable[str]) -> None:
+def create(
+    site: Site, servers: Mapping[str, str], logins: Iterable[str], encrypted: Mapping[str, str]
+) -> None:
     """Make all keys at once; the servers' are readable by the user that sshd runs as.
 
-    *servers* has the address under which each is known, to which its certificate is bound.
+    *servers* has the address under which each is known, to which its certificate is bound. The
+    keys in *encrypted* get their passphrase, with the fewest rounds: it guards nothing.
     """
     hosts = [host_key(site, server) for server in (*servers, SPARE)]
-    made = [authority(site), *hosts, *(identity(site, login) for login in logins)]
+    people = [identity(site, login) for login in (*logins, *encrypted)]
+    made = [authority(site), *hosts, *people]
     keygen = site.prefix.program("ssh-keygen")
     daemons = [
-        site.daemon(f"keygen-{key.name}", keygen, "-q", "-t", "ed25519", "-N", "", "-C", key.name,
-                    "-f", str(key))
+        site.daemon(f"keygen-{key.name}", keygen, "-q", "-t", "ed25519", "-a", "1", "-C", key.name,
+                    "-N", encrypted.get(key.name, ""), "-f", str(key))
         for key in made
     ]  # fmt: skip
     _run_all(daemons)

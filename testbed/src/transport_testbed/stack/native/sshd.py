@@ -34,6 +34,8 @@ class Server:
     defaults: bool = False
     #: Lines of configuration on top.
     extra: tuple[str, ...] = ()
+    #: ``Match`` blocks, which reach to the end of the file.
+    blocks: tuple[str, ...] = ()
 
     @property
     def daemon_name(self) -> str:
@@ -54,6 +56,8 @@ def _config(site: Site, server: Server) -> str:
         f"ListenAddress {host}:{port}",
         f"HostKey {keys.host_key(site, server.name)}",
         f"HostCertificate {keys.certificate(site, server.name)}",
+        # sshd takes the first value of a keyword, so what is special comes first.
+        *server.extra,
         f"AuthorizedKeysFile {keys.identity(site, server.login)}.pub",
         "PidFile none",
         "UsePAM no",
@@ -62,12 +66,11 @@ def _config(site: Site, server: Server) -> str:
         "KbdInteractiveAuthentication no",
         "LogLevel VERBOSE",
         "PrintMotd no",
-        # sshd takes the first value of a keyword, so what is special comes first.
-        *server.extra,
         "" if server.defaults else BUSY,
         f"Subsystem sftp {_sftp(site, server)}",
         f"SetEnv {_session_environment(site)}",
         *_newer(site),
+        *server.blocks,
     ]
     return "\n".join(lines) + "\n"
 
