@@ -19,7 +19,7 @@ from ._backoff import Backoff
 # milliseconds after the client has seen its end.
 _ASK_AGAIN_FIRST = 0.005
 _ASK_AGAIN_LONGEST = 0.5
-_MOST_REFUSALS = 12  # about 2 seconds of asking
+_MOST_REFUSALS = 12  # 2 seconds of asking or more
 _MOST_LOSSES = 3
 
 # --- the connection ------------------------------------------------------------------------
@@ -239,6 +239,7 @@ class Opens:
         self._jitter = jitter
         self._losses = 0
         self._refusals = 0
+        self._alone = 0
 
     def failed(
         self, answer: Answer, *, closed: bool, sent: bool, cut: bool, live: int
@@ -261,8 +262,10 @@ class Opens:
         if answer is not Answer.REFUSED:
             return _given_up(_FINAL[answer])
         self._refusals += 1
-        # With none of ours open, no end of ours can free one: it is not a matter of waiting.
-        if live == 0 and self._refusals >= _MOST_REFUSALS:
+        # With none of ours open, no end of ours can free one: it is not a matter of waiting. Those
+        # in a row count, since a server takes a moment to free what has just ended.
+        self._alone = 0 if live else self._alone + 1
+        if self._alone >= _MOST_REFUSALS:
             return _given_up(Reason.NO_SESSION)
         pause = min(_ASK_AGAIN_FIRST * 2.0 ** min(self._refusals - 1, 10), _ASK_AGAIN_LONGEST)
         return AskAgain(pause * (0.5 + 0.5 * self._jitter()))
