@@ -118,9 +118,16 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def soak(session: nox.Session) -> None:
-    """Count logins, processes and descriptors over 1000 commands and 200 stopped ones."""
+    """Count what 200 timeouts, 200 cancels and 200 killed sessions of each kind leave behind."""
     _install(session, "test")
     session.run("python", "ci/soak.py")
+
+
+@nox.session(default=False)
+def memory(session: nox.Session) -> None:
+    """Measure peak memory: endless output against its limit, 1 GiB files against 64 MiB."""
+    _install(session, "test")
+    session.run("python", "ci/memory.py")
 
 
 @nox.session(default=False)

@@ -13,6 +13,7 @@ from transport_local import LocalTransport
 from . import contract_page
 from .mutants import TABLE
 from .mutants._bench import CLAUSES, TESTS, failures, missed
+from .mutants.configurations import ConfiguredTransport
 from .mutants.connections import HeldTransport
 
 # Broken transports leave coroutines, files and children to the garbage collector, and Python
@@ -82,3 +83,10 @@ def test_what_is_not_broken_passes_with_a_connection() -> None:
     """The same for the simulated connection, and the tests that need one."""
     held = [name for name in TESTS if Capability.CONNECTION in TESTS[name].clause.needs]
     assert not failures(HeldTransport, held)
+
+
+def test_what_is_not_broken_passes_with_a_configuration() -> None:
+    """The same for the simulated configuration."""
+    configured = [name for name in TESTS if "ssh-config" in TESTS[name].clause.offers]
+    assert configured
+    assert not failures(ConfiguredTransport, configured)

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,13 @@ import hostile_server as hostile
 import pytest
 from hostile_attacks import ATTACKS, MIB, Attack
 from hostile_server import Lies, Node, file, folder
-from transport_core import IsADirectoryTransferError, TransportError, UnsafePathError
+from transport_core import (
+    IsADirectoryTransferError,
+    Symlinks,
+    TransferTimeoutError,
+    TransportError,
+    UnsafePathError,
+)
 from transport_core.authoring import TEMP_PREFIX
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
@@ -209,3 +215,48 @@ async def test_a_directory_at_the_place_of_a_file_stays(place: Place, count: Cou
     count.made += 1
     assert isinstance(error, IsADirectoryTransferError)
     assert (place.dest / "mine").read_bytes() == b"mine"
+
+
+_FOLLOWED = [each for each in ATTACKS if each.error is not TransferTimeoutError]
+
+
+@pytest.mark.parametrize("attack", _FOLLOWED, ids=lambda attack: attack.name)
+async def test_nothing_outside_is_touched_where_links_are_followed(
+    attack: Attack, place: Place, count: Count
+) -> None:
+    """The same lies; which of them are refused then is another matter."""
+    attack.plant(place.dest, place.outside)
+    mine = odd_in(place.dest)
+    before = snapshot(place.top, place.dest)
+    followed = replace(attack, options={**attack.options, "symlinks": Symlinks.FOLLOW})
+    await attacked(followed, place)
+    count.made += 1
+    after = snapshot(place.top, place.dest)
+    count.outside += len(set(after.items()) ^ set(before.items()))
+    assert after == before
+    if not place.dest.is_symlink():
+        arrived(place.dest, mine)
+
+
+@pytest.mark.parametrize("silent", ["lstat", "open", "write", "close"])
+async def test_a_silent_server_does_not_hold_a_put_beyond_its_timeout(
+    silent: str, tmp_path: Path
+) -> None:
+    """Neither at the request itself, nor at the clean-up after it."""
+    kinds = {"lstat": hostile.LSTAT, "open": hostile.OPEN, "write": 6, "close": hostile.CLOSE}
+    stalling = hostile.refusing(kinds[silent], hostile.StallError)
+
+    def answer(kind: int, number: int, node: Node | None) -> bytes:
+        stalling(kind, number, node)
+        if kind == hostile.OPEN:
+            return hostile.packet(hostile.HANDLE, number, hostile.text(b"h"))
+        return hostile.status(number, 2 if kind in (hostile.LSTAT, hostile.STAT) else 0)
+
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 100_000)
+    async with hostile.lying(Lies(folder(), answer)) as transport:
+        started = time.monotonic()
+        with pytest.raises(TransportError):
+            async with asyncio.timeout(1.0 + 2 * _SLACK):
+                await transport.put(source, "/root/new", timeout=1.0)
+        assert time.monotonic() - started < 1.0 + 2 * _SLACK

@@ -7,6 +7,7 @@ cancelled; so each request here is a single one of asyncssh's, and the order is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any, cast
@@ -14,11 +15,31 @@ from typing import Any, cast
 import asyncssh
 from transport_core import SizeMismatchError
 
+_NO_ATTRS = asyncssh.SFTPAttrs()
 # Enough to keep a connection busy over 40 ms of round trip, at 2 MiB of memory.
 _AHEAD = 16
 _LARGEST = 128 * 1024
-SINGLE_REQUESTS = 0
-"""What ``open`` takes as block_size so that one read or write is one request."""
+_SINGLE_REQUESTS = 0  # what ``open`` takes as block_size so that one read is one request
+_CLOSE_SECONDS = 0.5
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    client: asyncssh.SFTPClient,
+    path: bytes,
+    flags: int,
+    attrs: asyncssh.SFTPAttrs = _NO_ATTRS,
+) -> AsyncGenerator[asyncssh.SFTPClientFile, None]:
+    """Open a file, and close it; after a failure a silent server is not waited for."""
+    file = await client.open(path, flags, attrs, encoding=None, block_size=_SINGLE_REQUESTS)
+    try:
+        yield file
+    except BaseException:
+        with contextlib.suppress(asyncssh.Error, OSError, ValueError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await file.close()
+        raise
+    await file.close()
 
 
 def block_size(client: asyncssh.SFTPClient) -> int:
