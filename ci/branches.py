@@ -22,7 +22,7 @@ MODULES = {
     ),
     "transport_ssh": (
         "_backoff", "_hostkeys", "_leader", "_link_state", "_sessions", "_ssh_config", "_ssh_lines",
-        "_ssh_plan", "_transfer", "_wire",
+        "_ssh_plan", "_transfer", "_tree", "_wire",
     ),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from transport_core.authoring import (
     check_limit,
     check_mode,
+    check_progress,
     encode_argv,
     encode_env,
     encode_path,
@@ -136,3 +137,11 @@ def test_a_limit_is_a_count(limit: int | None) -> None:
 def test_an_impossible_limit_is_refused(limit: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind, match="n must"):
         check_limit(limit, "n")
+
+
+def test_progress_is_a_callable_or_none() -> None:
+    """Told before anything is moved."""
+    check_progress(None)
+    check_progress(print)
+    with pytest.raises(TypeError, match="progress must be callable, not int"):
+        check_progress(1)

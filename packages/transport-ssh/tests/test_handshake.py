@@ -153,7 +153,7 @@ async def test_a_malformed_line_is_skipped_with_a_warning() -> None:
             pass
     warned = [event.message for event in events if isinstance(event, Warned)]
     assert len(warned) == 1
-    assert "line 1, 3 " in warned[0]
+    assert "line 1, line 3 " in warned[0]
     assert f"{HOST}:{peer.port}" in warned[0]
 
 

@@ -190,3 +190,11 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     pins, malformed = _hostkeys.parse(text)
     assert len(pins) + len(malformed) <= len(text.splitlines())
     assert _hostkeys.judge(pins, "h", 22, blob("a")).reason in ("unknown", "changed", "revoked")
+
+
+def test_a_certificate_is_asked_for_only_where_an_authority_is_pinned() -> None:
+    """For that host; a plain key, or another's authority, is none."""
+    text = line("h", "a", marker="@cert-authority") + "\n" + line("x", "b")
+    pins, _ = _hostkeys.parse(text)
+    assert _hostkeys.has_authority(pins, "h", 22)
+    assert not _hostkeys.has_authority(pins, "x", 22)

@@ -129,3 +129,10 @@ def test_scripts_that_stop_are_short_whatever_they_stop(pgid: int, grace: float)
         assert len(script) < 2000
         assert b"!" not in script
         assert script.count(b"'") == 2
+
+
+def test_a_signal_goes_to_the_whole_group(child: subprocess.Popen[bytes]) -> None:
+    """To its leader as well as to what the leader has started."""
+    done = subprocess.run(["sh", "-c", _leader.signal_script(child.pid, "KILL")], check=False)
+    assert done.returncode == 0
+    assert child.wait(5) == -9

@@ -379,6 +379,15 @@ def test_a_server_that_grants_no_session_is_given_up() -> None:
     assert _refuse(opens, live=0) == GiveUp(Reason.NO_SESSION, NOT_SENT)
 
 
+def test_a_server_that_has_just_freed_a_session_is_not_given_up() -> None:
+    """Only refusals in a row with none of ours open count, however many came before."""
+    opens = Opens(lambda: 1.0)
+    for _ in range(3):
+        assert all(isinstance(_refuse(opens, live=1), AskAgain) for _ in range(40))
+        assert all(isinstance(_refuse(opens, live=0), AskAgain) for _ in range(11))
+    assert _refuse(opens, live=0) == GiveUp(Reason.NO_SESSION, NOT_SENT)
+
+
 def test_an_open_is_moved_to_a_new_connection_three_times() -> None:
     """Whoever loses every connection is told so; it was never sent."""
     opens = Opens(lambda: 1.0)

@@ -96,3 +96,12 @@ def test_a_source_that_sends_more_than_it_announced_is_stopped() -> None:
     tally.moved(4)
     with pytest.raises(TransferLimitError, match="max_bytes=4"):
         tally.moved(1)
+
+
+@pytest.mark.parametrize(("limit", "listed", "left"), ((None, 5, None), (2, 1, 1), (2, 2, 0)))
+def test_what_may_still_be_listed(limit: int | None, listed: int, left: int | None) -> None:
+    """Without a limit there is no number."""
+    tally = Tally(transfer(max_files=limit))
+    for _ in range(listed):
+        tally.listed(1)
+    assert tally.entries_left == left

@@ -19,7 +19,7 @@ from ._backoff import Backoff
 # milliseconds after the client has seen its end.
 _ASK_AGAIN_FIRST = 0.005
 _ASK_AGAIN_LONGEST = 0.5
-_MOST_REFUSALS = 12  # about 2 seconds of asking
+_MOST_REFUSALS = 12  # 2 seconds of asking or more
 _MOST_LOSSES = 3
 
 # --- the connection ------------------------------------------------------------------------
@@ -262,8 +262,8 @@ class Opens:
         if answer is not Answer.REFUSED:
             return _given_up(_FINAL[answer])
         self._refusals += 1
-        # With none of ours open, no end of ours can free one: it is not a matter of waiting. One
-        # that has just ended counts as open for a while: sshd is slower to free it than to say so.
+        # With none of ours open, no end of ours can free one: it is not a matter of waiting. Those
+        # in a row count, since a server takes a moment to free what has just ended.
         self._alone = 0 if live else self._alone + 1
         if self._alone >= _MOST_REFUSALS:
             return _given_up(Reason.NO_SESSION)

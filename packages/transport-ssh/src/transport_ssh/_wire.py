@@ -198,17 +198,16 @@ class Unmarker:
         if self.value is not None:
             return data
         self._held += data
-        start = self._held.find(self._marker)
-        if start < 0:
-            # Keep only what could be the beginning of a marker: noise may be endless.
-            keep = len(self._marker) - 1
-            self._drop(len(self._held) - keep)
-            return b""
-        end = self._held.find(b"\n", start)
-        if end < 0:
-            if len(self._held) - start > _LONGEST_VALUE:
-                self._drop(start + 1)  # no line of ours: it may be as endless as noise
-            return b""
+        while (start := self._held.find(self._marker)) >= 0:
+            end = self._held.find(b"\n", start)
+            if (len(self._held) if end < 0 else end) - start <= _LONGEST_VALUE:
+                return b"" if end < 0 else self._found(start, end)
+            self._drop(start + 1)  # no line of ours: it may be as endless as noise
+        # Keep only what could be the beginning of a marker: noise may be endless.
+        self._drop(len(self._held) - len(self._marker) + 1)
+        return b""
+
+    def _found(self, start: int, end: int) -> bytes:
         self._drop(start)
         value, rest = self._held[: end - start], self._held[end - start + 1 :]
         self.value = value[len(self._marker) :].strip()

@@ -174,6 +174,7 @@ class FilesSizesTests:
         error = await failure(TransferTimeoutError, put(source, target, timeout=1e-6))
         assert isinstance(error, TimeoutError)
         await failure(TransferTimeoutError, get(big, folder / "file", timeout=1e-6))
+        assert members(case, where) == set()
         # In the middle, or not: how fast the place is nobody knows.
         found = await asyncio.gather(put(source, target, timeout=0.01), return_exceptions=True)
         late = isinstance(found[0], TransferTimeoutError)
