@@ -6,19 +6,16 @@ Prints one line per finding, and exits with 1 if there is one. import-linter che
 from __future__ import annotations
 
 import ast
-import re
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from clauses import CONTRACT, differences, published
+
 CEILINGS = {"noxfile.py": 250}
 CEILING = 400
 SUITE = Path("testbed/src/transport_testbed/conformance")
-CONTRACT = Path("docs/contract.md")
-CLAUSE = re.compile(r"[A-Z]+-[0-9]{2}")
-ANCHOR = re.compile(r"^\(([A-Z]+-[0-9]{2})\)=$", re.MULTILINE)
-UNTESTED = re.compile(r"^\| \[?([A-Z]+-[0-9]{2})", re.MULTILINE)
 
 
 def projects() -> list[Path]:
@@ -79,32 +76,14 @@ def tested() -> set[str]:
     return found
 
 
-def clauses() -> Iterator[str]:
-    """Yield where the published contract and the suite differ."""
-    text = CONTRACT.read_text()
-    body, _, rest = text.partition("## Not tested by the suite")
-    untested = set(UNTESTED.findall(rest.partition("\n## ")[0]))
-    published = ANCHOR.findall(body)
-    for clause in sorted({one for one in published if published.count(one) > 1}):
-        yield f"{CONTRACT}: {clause} stands twice"
-    known = tested()
-    for clause in sorted(known - set(published)):
-        yield f"{CONTRACT}: the suite tests {clause}, which is not published"
-    for clause in sorted(set(published) - known - untested):
-        yield f"{CONTRACT}: {clause} has no test, and is not listed as untested"
-    for clause in sorted(untested & known):
-        yield f"{CONTRACT}: {clause} is listed as untested, and has a test"
-    for clause in sorted(untested - set(published)):
-        yield f"{CONTRACT}: {clause} is listed as untested, and is no clause"
-
-
 def main() -> int:
     """Run all checks."""
-    findings = [*sizes(), *papers(), *arrows(), *clauses()]
+    text = CONTRACT.read_text()
+    findings = [*sizes(), *papers(), *arrows(), *differences(text, tested())]
     for finding in findings:
         print(finding)
-    published = len(ANCHOR.findall(CONTRACT.read_text()))
-    print(f"layers: {len(findings)} findings; {published} clauses, {len(tested())} with tests")
+    count = len(published(text))
+    print(f"layers: {len(findings)} findings; {count} clauses, {len(tested())} with tests")
     return 1 if findings else 0
 
 

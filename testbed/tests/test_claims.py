@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from transport_core import Capability
+from transport_core import FILES_MINIMUM, Capability
 from transport_testbed.conformance import Case, TransportConformance, clause
 from transport_testbed.conformance._claims import (
     catalogue,
@@ -74,7 +74,13 @@ def test_every_section_of_a_place_for_all_has_a_test_that_nobody_is_excused_from
     must = sections(TransportConformance.catalogue)
     assert {name for name, needed in must.items() if not needed} == {
         "ConnectionTests",
+        "DeadPeersTests",
+        "HostKeysTests",
+        "LoginTests",
+        "SSHConfigTests",
         "SlurmTests",
+        "StreamingStopTests",
+        "StreamingTests",
     }
 
 
@@ -122,4 +128,19 @@ def test_needs_beyond_the_minimum_are_a_condition() -> None:
         @clause("RUN-03", offers="slurm")
         async def test_c(self, case: Case) -> None: ...
 
-    assert [entry.unconditional for entry in catalogue(A).values()] == [True, False, False]
+    assert [entry.unconditional() for entry in catalogue(A).values()] == [True, False, False]
+
+
+def test_where_files_alone_are_granted_commands_are_a_condition() -> None:
+    """A section of commands may stay empty there, and nowhere else; one of files may not."""
+    tests = TransportConformance.catalogue
+    there, anywhere = sections(tests, FILES_MINIMUM), sections(tests)
+    excused = {name for name, needed in anywhere.items() if needed and not there[name]}
+    assert excused == {
+        "RunArgvTests",
+        "RunErrorsTests",
+        "RunLimitsTests",
+        "RunStopTests",
+        "RunStreamsTests",
+        "SessionsTests",
+    }

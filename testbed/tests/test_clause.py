@@ -65,7 +65,7 @@ async def nothing(case: Case) -> None:
 
 
 def test_what_a_clean_test_made_is_closed(tmp_path: Path) -> None:
-    """The transport of the case, and those that the test made itself."""
+    """The transport of the case, and those that the test made itself; one was asked for claims."""
     made: list[Fake] = []
 
     def build() -> Fake:
@@ -73,11 +73,11 @@ def test_what_a_clean_test_made_is_closed(tmp_path: Path) -> None:
         return made[-1]
 
     async def body(case: Case) -> None:
-        assert id(case.transport) == id(made[0])
+        assert id(case.transport) == id(made[1])
         case.make()
 
     run(tmp_path, body, build)
-    assert [fake.closed for fake in made] == [1, 1]
+    assert [fake.closed for fake in made] == [0, 1, 1]
 
 
 def test_an_unopened_case_has_no_transport(tmp_path: Path) -> None:
@@ -294,7 +294,16 @@ def test_clauses_are_checked_and_kept() -> None:
     says = clause_of(test_x)
     assert says is not None
     assert (says.ids, says.needs, says.offers) == (
-        ("RUN-01", "RUN-02"), (Capability.STOP,), ("slurm",),
+        ("RUN-01", "RUN-02"), (Capability.RUN, Capability.STOP), ("slurm",),
     )  # fmt: skip
+    assert says.about == ()
+
+    @clause("FILE-01", "LIFE-05", needs=Capability.MODES, about="shell")
+    async def test_y(self: object, case: Case) -> None: ...
+
+    files = clause_of(test_y)
+    assert files is not None
+    assert files.needs == (Capability.FILES, Capability.MODES)
+    assert files.about == ("files", "shell")
     assert clause_of(print) is None
     assert sys.modules["transport_testbed.conformance"].clause is clause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import pytest
 from transport_core import Capability
 from transport_local import LocalTransport
 
+from . import contract_page
 from .mutants import TABLE
 from .mutants._bench import CLAUSES, TESTS, failures, missed
+from .mutants.configurations import ConfiguredTransport
 from .mutants.connections import HeldTransport
 
 # Broken transports leave coroutines, files and children to the garbage collector, and Python
@@ -21,21 +23,15 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(90)]
 _COVERED = {clause for clauses in TABLE.values() for clause in clauses}
 
 
-@pytest.fixture(scope="module")
-def caught(request: pytest.FixtureRequest) -> Iterator[set[type[Any]]]:
-    """Collect the mutants that were caught, and say at the end how many of how many."""
-    found: set[type[Any]] = set()
-    yield found
-    plugins = request.config.pluginmanager
-    terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
-    # A worker of xdist has seen a part only, and has no terminal.
-    if terminal is None or capture is None or hasattr(request.config, "workerinput"):
-        return
-    with capture.global_and_fixture_disabled():
-        terminal.write_line(
-            f"\nclauses {len(_COVERED & CLAUSES)} of {len(CLAUSES)} covered; "
-            f"broken transports {len(found)} of {len(TABLE)} caught"
-        )
+def score(caught: int, mutants: int) -> str:
+    """Return in one line what the run proves of the suite."""
+    page = contract_page.clauses()
+    promised = set(page.published(contract_page.text())) if page else set(CLAUSES)
+    return (
+        f"clauses {len(promised & CLAUSES)} of {len(promised)} covered; "
+        f"broken transports {caught} of {mutants} caught, each by the clauses it names; "
+        f"clauses without a killer: {len(CLAUSES - _COVERED)}"
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +41,21 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(each, id=each.__name__) for each in TABLE])
-def test_a_broken_transport_is_caught(mutant: type[Any], caught: set[type[Any]]) -> None:
+def test_a_broken_transport_is_caught(
+    mutant: type[Any], record_property: Callable[[str, object], None]
+) -> None:
     """Each clause named beside it in the table catches it, by an assertion."""
     left = missed(mutant, TABLE[mutant])
+    record_property("mutant", "missed" if left else "caught")
     assert not left
-    caught.add(mutant)
+
+
+def test_the_published_contract_and_the_suite_are_in_step() -> None:
+    """A clause without a test, and a test without a clause, is told by its number."""
+    page = contract_page.clauses()
+    if page is None:
+        pytest.skip("the contract is published in the repository only")
+    assert not list(page.differences(contract_page.text(), CLAUSES))
 
 
 def test_every_clause_with_a_test_catches_something() -> None:
@@ -77,3 +83,10 @@ def test_what_is_not_broken_passes_with_a_connection() -> None:
     """The same for the simulated connection, and the tests that need one."""
     held = [name for name in TESTS if Capability.CONNECTION in TESTS[name].clause.needs]
     assert not failures(HeldTransport, held)
+
+
+def test_what_is_not_broken_passes_with_a_configuration() -> None:
+    """The same for the simulated configuration."""
+    configured = [name for name in TESTS if "ssh-config" in TESTS[name].clause.offers]
+    assert configured
+    assert not failures(ConfiguredTransport, configured)

@@ -334,3 +334,39 @@ def test_the_plugin_is_light() -> None:
         for _ in range(3)
     )
     assert took < 0.02
+
+
+DROPS = """
+from dataclasses import replace
+from contextlib import contextmanager
+from transport_core import FILES_MINIMUM
+from transport_testbed.conformance import *
+from transport_testbed.targets import Places
+from suite import *
+
+class Drops(Fake):
+    capabilities = FILES_MINIMUM
+
+@contextmanager
+def alone():
+    with Places("none", "/nowhere").open("here") as target:
+        yield replace(target, name="alone", minimum=FILES_MINIMUM)
+
+class TestDropsConformance(Suite):
+    targets, places = ({place!r},), {{"alone": alone}}
+    def make_transport(self, target): return Drops()
+"""
+
+
+@pytest.mark.parametrize(("place", "code"), [("here", 1), ("alone", 0)])
+def test_commands_may_be_denied_only_where_the_place_grants_none(
+    pytester: pytest.Pytester, place: str, code: int
+) -> None:
+    """A transport that drops them empties a section, and that is not green."""
+    result = run(pytester, DROPS.format(place=place))
+    assert result.ret == code
+    found = rows(pytester)
+    assert found[f"drops@{place} test_words[x]"] == "not claimed"
+    assert found[f"drops@{place} test_files"] == "passed"
+    if code:
+        result.stdout.fnmatch_lines(["*drops@here: no test of section OneTests was executed*"])

@@ -135,6 +135,17 @@ def test_files_go_over_sftp_even_where_rc_files_print(stack: Stack, name: str) -
     assert f"Remote working directory: {stack.endpoint(name).home}" in done.stdout, done.stderr
 
 
+def test_one_server_has_no_sftp_and_one_has_nothing_else(stack: Stack) -> None:
+    """Both let the same account in; what is refused says so."""
+    assert ssh(stack, "no-sftp", "echo in") == "in\n"
+    assert client(stack, "no-sftp", tool="sftp", text="pwd\n").returncode != 0
+    assert "directory:" in client(stack, "sftp-only", tool="sftp", text="pwd\n").stdout
+    refused = client(stack, "sftp-only", "echo in")
+    assert (refused.returncode, refused.stdout) == (
+        1, "This service allows sftp connections only.\n",
+    )  # fmt: skip
+
+
 def test_logins_are_those_of_an_unprivileged_user(stack: Stack) -> None:
     """Permission errors and signals are as for real users."""
     assert ssh(stack, "bash", "id -u").strip() == str(stack.uid)

@@ -138,6 +138,34 @@ def test_facts(places: Places) -> None:
     assert places.facts()["provider"] == "native"
 
 
+def test_configurations_lead_where_openssh_goes(places: Places) -> None:
+    """The right one and its variants, as its own client follows them."""
+    with places.open("ssh-config") as target:
+        openssh = Path(places.shared.get().root, "openssh", "ssh")
+
+        def home(variant: str) -> str | None:
+            facts = (target.as_variant(variant) if variant else target).facts
+            argv = [openssh, "-F", facts["ssh_config"], "-o", "BatchMode=yes"]
+            done = subprocess.run(
+                [*argv, target.facts["alias"], "printenv", "HOME"],
+                capture_output=True, text=True, check=False, timeout=30,
+            )  # fmt: skip
+            return done.stdout.strip() if done.returncode == 0 else None
+
+        found = {name: home(name) for name in ("", *target.variants)}
+        rights = {name: found.pop(name) for name in ("", "another spelling", "another user")}
+        assert rights[""] == rights["another spelling"] == target.facts["home"]
+        assert rights["another user"] == target.variants["another user"]["home"]
+        # Refused here for what they are, and not because they would not work.
+        for name in (
+            "a condition that is a program",
+            "no check of host keys",
+            "names from a resolver",
+        ):
+            assert found.pop(name) == target.facts["home"], name
+        assert set(found.values()) == {None}, found
+
+
 def test_without_a_stack_places_say_why(tmp_path: Path) -> None:
     """One's own directory is there all the same."""
     found = Places("none", str(tmp_path / "stack.json"))

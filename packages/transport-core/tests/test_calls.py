@@ -116,3 +116,25 @@ async def test_two_calls_of_one_task_are_counted() -> None:
     assert task is not None
     task.uncancel()
     assert await closing
+
+
+@pytest.mark.asyncio
+async def test_a_task_that_closes_within_its_own_call_stops_it_and_goes_on() -> None:
+    """It cannot be waited for, nor cancelled: the call gives what stops it."""
+    calls, stopped = Calls("t"), []
+
+    async def stop() -> None:
+        stopped.append(True)
+
+    async def closes(closer: "asyncio.Task[object] | None") -> bool:
+        return await calls.close(5, closer=closer)
+
+    calls.open()
+    with calls.track(stop), calls.track():
+        assert await calls.close(5)
+        assert not await asyncio.create_task(closes(asyncio.current_task()))
+    assert stopped == [True, True]
+    calls.open()
+    with calls.track():
+        assert await calls.close(5)
+    assert stopped == [True, True]

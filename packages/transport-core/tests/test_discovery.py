@@ -1,5 +1,6 @@
 """Transports by name."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -149,6 +150,9 @@ async def in_any_way(  # noqa: PLR0917 - what is tested
     timeout: Any = None, output_limit: Any = None, check: Any = False,
 ) -> None: ...  # fmt: skip
 def not_async(self: Any, argv: Any, **options: Any) -> None: ...
+def no_timeout(self: Any, argv: Any, *, env: Any = None, cwd: Any = None) -> None: ...
+async def generates(self: Any, argv: Any, **options: Any) -> Any:
+    yield
 
 
 @pytest.mark.parametrize(
@@ -163,6 +167,15 @@ def not_async(self: Any, argv: Any, **options: Any) -> None: ...
         ({"run": must_have_ours}, "run demands stdin"),
         ({"run": one_more}, "run demands 3 positional words, not 2"),
         ({"__aexit__": takes_nothing}, "__aexit__ takes 1 positional words, not 4"),
+        (
+            {"stream": no_options},
+            "stream is 'async def': it has to return an async context manager",
+        ),
+        ({"stream": generates}, "stream is 'async def': it has to return an async context manager"),
+        ({"stream": no_timeout}, "stream lacks timeout"),
+        ({"stream": 1}, "stream is no method"),
+        ({"stream": contextlib.asynccontextmanager(generates)}, None),
+        ({"stream": not_async}, None),
         ({"run": by_position}, None),
         ({"run": in_any_way}, None),
     ],

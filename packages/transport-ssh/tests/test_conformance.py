@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from transport_core import Capability
 from transport_ssh import (
     Agent,
     Hop,
@@ -50,15 +51,20 @@ def hop(endpoint: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TestSSHConformance(TransportConformance):
-    """Direct, through the jump host, for each login shell, and by each way to log in."""
+    """Direct, through the jump host, for each login shell, each way to log in, each to files."""
 
     targets: ClassVar = (
         "direct", "jump", "login-*", "jump-*", "noisy-*", "one-session", "auth-*",
+        "no-sftp", "sftp-only", "ssh-config",
     )  # fmt: skip
     entry_point = "ssh"
 
     def make_transport(self, target: Target) -> SSHTransport:
-        """Build from the endpoint that the target stands for, and the hop before it."""
+        """Build from the user's configuration, or the endpoint and the hop before it."""
+        if "ssh_config" in target.facts:
+            path = target.facts["ssh_config"]
+            return SSHTransport.from_ssh_config(target.facts["alias"], path=path)
         endpoint = target.facts["endpoint"]
         via = (Hop(**hop(endpoint.via, target.facts)),) if endpoint.via else ()
-        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via))
+        commands = Capability.RUN in target.minimum
+        return SSHTransport(SSHOptions(**hop(endpoint, target.facts), via=via, commands=commands))

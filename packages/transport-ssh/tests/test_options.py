@@ -40,6 +40,9 @@ GOOD = SSHOptions(
         ("max_sessions", 0),
         ("logins_per_minute", 0),
         ("kill_grace", "2"),
+        ("files", "scp"),
+        ("files", None),
+        ("commands", 1),
         ("via", ("h",)),
     ),
 )

@@ -3,11 +3,12 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transport_ssh import _env, _wire
+from transport_ssh import _env, _leader, _wire
 
 TOKEN = b"@t0k3n"
 WORDS = [
@@ -166,6 +167,37 @@ def test_not_started_is_told_from_a_programs_own_code(
     status, _, err = execute(plan)
     failure = _wire.read_failure(TOKEN, err, status)
     assert (failure.reason if failure else None) == reason
+
+
+@pytest.mark.parametrize(
+    ("program", "is_found"),
+    (
+        (b"cat", True),
+        (b"/bin/sh", True),
+        (b"./it's a\nprogram !", True),
+        (b"no-such-program", False),
+        (b"/no/such/program", False),
+        (b"./plain", False),
+        (b"/tmp", False),
+        (b"cd", False),
+    ),
+)
+@pytest.mark.parametrize("env", ({}, {"_p": b"1"}))
+def test_the_begin_marker_tells_whether_the_program_was_found(
+    program: bytes, is_found: bool, env: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Found means that exec will do: no builtin, no directory, no file without the permission."""
+    (tmp_path / "it's a\nprogram !").write_text("#!/bin/sh\n")
+    (tmp_path / "it's a\nprogram !").chmod(0o755)
+    (tmp_path / "plain").touch()
+    plan = _wire.plan([program, b"x"], env, os.fsencode(tmp_path), token=TOKEN, look_up=True)
+    for shell in SHELLS:
+        argv: list[str | bytes] = [shell, "-c", plan.command]
+        done = subprocess.run(argv, input=plan.header, capture_output=True, check=False)
+        reader = _wire.Unmarker(TOKEN + b":b")
+        reader.feed(done.stdout)
+        assert _wire.read_found(reader.value) is is_found
+        assert _leader.read_pid(reader.value)
 
 
 def test_long_text_goes_by_stdin_and_no_command_is_longer_than_the_limit() -> None:

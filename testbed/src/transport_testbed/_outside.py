@@ -134,6 +134,11 @@ class LocalProbe:
         os.chmod(path, mode)
         self._give(path)
 
+    def make_pipe(self, path: bytes) -> None:
+        """Make a named pipe."""
+        os.mkfifo(path)
+        self._give(path)
+
     def make_link(self, target: bytes, path: bytes) -> None:
         """Make a symbolic link."""
         os.symlink(target, path)

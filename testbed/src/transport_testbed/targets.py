@@ -15,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transport_testbed import _pins
+from transport_core import FILES_MINIMUM, MINIMUM
+
+from transport_testbed import _pins, _ssh_config
 from transport_testbed._codes import fresh
 from transport_testbed._faults import HostKey, LoginFaults, Sessions
 from transport_testbed._outside import LocalProbe, ServerLog
@@ -36,6 +38,9 @@ ENDPOINTS: Mapping[str, str] = {
     "direct": "bash",
     "jump": "jump-bash",
     "defaults": "defaults",
+    "no-sftp": "no-sftp",
+    "sftp-only": "sftp-only",
+    "ssh-config": "jump-bash",
     "one-session": "one-session",
     **{f"login-{shell}": shell for shell in _SHELLS},
     **{f"jump-{shell}": f"jump-{shell}" for shell in _SHELLS},
@@ -46,11 +51,16 @@ ENDPOINTS: Mapping[str, str] = {
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
-    **{name: "shell" for name in ENDPOINTS if name not in ("direct", "jump", "defaults")},
+    **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
     "one-session": "sessions",
+    "ssh-config": "config",
     **{name: "login" for name in ENDPOINTS if name.startswith("auth-")},
+    "no-sftp": "files",
 }
 """Places that differ from ``direct`` in one thing only, and what it is."""
+
+_FILES_ONLY = frozenset({"sftp-only"})
+"""Places that grant files and nothing else: there a transport need not run commands."""
 
 _WITH_JOBS = frozenset({"direct", "jump"})
 _WITH_CODES = frozenset({"totp", "two-factors"})
@@ -109,7 +119,11 @@ class Places:
         endpoint = None if name == STACK else _endpoint(stack, name, alone=alone)
         server = endpoint.server if endpoint else STACK
         with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
-            yield _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
+            target = (
+                _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
+            )
+            with _workdir(None, None) as folder:
+                yield _by_config(stack, target, folder) if name == "ssh-config" else target
 
     def _stack(self) -> Stack:
         try:
@@ -207,6 +221,19 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
             hop=_sessions(stack, endpoint.via) if endpoint.via else None,
             host_key=_host_key(stack, daemon) if endpoint.name in _ALONE.values() else None,
         ),
+        minimum=FILES_MINIMUM if name in _FILES_ONLY else MINIMUM,
+        home=endpoint.home,
+    )  # fmt: skip
+
+
+def _by_config(stack: Stack, target: Target, folder: str) -> Target:
+    """Return the same place, to be reached by a user's own configuration."""
+    found, other = target.facts["endpoint"], stack.endpoint("jump-dash")
+    facts, variants = _ssh_config.configured(Path(folder), found, other)
+    lacks = {fact: why for fact, why in target.not_offered.items() if fact != "ssh-config"}
+    return replace(
+        target, facts={**target.facts, **facts}, variants=variants,
+        offers=target.offers | {"ssh-config"}, not_offered=lacks,
     )  # fmt: skip
 
 
@@ -277,6 +304,7 @@ def _variants(endpoint: Endpoint) -> Mapping[str, Mapping[str, Any]]:
 
 
 _WHY_NOT = {
+    "ssh-config": "it is reached without a configuration of OpenSSH's",
     "wrong": "nothing is known to be wrong here",
     "asked": "no secret is asked for here",
     "login-shell": "nothing logs in here",

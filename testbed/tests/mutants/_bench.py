@@ -91,15 +91,16 @@ def _failure(transport: type[Any], entry: Entry) -> str:
     def build(target: Target) -> Transport:
         return transport(server, target) if held else transport()
 
+    offers = _OFFERS | getattr(transport, "OFFERS", set())
     root = tempfile.mkdtemp(prefix="mutant-")
     os.mkdir(os.path.join(root, "remote"))
     os.mkdir(os.path.join(root, "local"))
     target = Target(
         name="bench",
         workdir=os.path.join(root, "remote"),
-        offers=frozenset(_OFFERS),
-        facts={**FACTS, "secret": Secret("right")},
-        variants=VARIANTS,
+        offers=frozenset(offers),
+        facts={**FACTS, "secret": Secret("right"), **getattr(transport, "FACTS", {})},
+        variants={**VARIANTS, **getattr(transport, "VARIANTS", {})},
         probe=_CountingProbe(server),
         faults=server,
     )
@@ -113,7 +114,7 @@ def _failure(transport: type[Any], entry: Entry) -> str:
     test: Any = entry.function
     try:
         claimed = set(entry.clause.needs) <= build(target).capabilities
-        if not claimed or not set(entry.clause.offers) <= _OFFERS:
+        if not claimed or not set(entry.clause.offers) <= offers:
             return ""
         asyncio.run(test(TransportConformance(), transport_place=place))
     except Exception as error:

@@ -120,6 +120,20 @@ class Server:
         yield ended
 
 
+class _HeldProcess:
+    """A process whose end is not told once the connection is lost."""
+
+    def __init__(self, inner: Any, transport: HeldTransport) -> None:
+        self._inner = inner
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def wait(self) -> Any:
+        return await self._transport.held(self._inner.wait)
+
+
 class HeldTransport(LocalTransport):
     """Holds a login that can be lost; nothing is broken here."""
 
@@ -225,12 +239,33 @@ class HeldTransport(LocalTransport):
         try:
             await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done() or self._lost.is_set():
-                raise ConnectionLostError("lost", delivery=Delivery.UNKNOWN, transport=self.name)
+                raise self.lost_error()
             return work.result()
         finally:
             work.cancel()
             lost.cancel()
             await asyncio.gather(work, lost, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def stream(self, argv: Any, **options: Any) -> Any:
+        if self._calls.is_open:
+            await self.connected()
+        async with super().stream(argv, **options) as process:
+            watching = asyncio.create_task(self._end_with_the_connection(process))
+            try:
+                yield _HeldProcess(process, self)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+    async def _end_with_the_connection(self, process: Any) -> None:
+        assert self._lost is not None
+        await self._lost.wait()
+        process._outputs.end(self.lost_error)
+
+    def lost_error(self) -> ConnectionLostError:
+        """Return the error of a loss."""
+        return ConnectionLostError("lost", delivery=Delivery.UNKNOWN, transport=self.name)
 
     async def run(self, *args: Any, **options: Any) -> Any:
         try:

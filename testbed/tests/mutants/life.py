@@ -235,9 +235,15 @@ class DeniesModesAndLinks(LocalTransport):
 class ClaimsStreaming(LocalTransport):
     """Claims a protocol that it has not."""
 
+    stream: Any = None
+
+
+class DeniesStreaming(LocalTransport):
+    """Has a protocol and denies it, so that its clauses are skipped."""
+
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return super().capabilities ^ {Capability.STREAMING}
+        return super().capabilities - {Capability.STREAMING}
 
 
 class ChangesItsClaims(LocalTransport):

@@ -4,7 +4,7 @@ This namespace is for people who use transports; ``transport_core.authoring`` is
 who write them.
 """
 
-from ._capabilities import MINIMUM, Capability
+from ._capabilities import FILES_MINIMUM, MINIMUM, Capability
 from ._discovery import build, load, names
 from ._errors import (
     AlreadyExistsError,
@@ -56,9 +56,11 @@ from ._protocol import Progress, SourceKind, Transport
 from ._results import CommandResult, TransferResult
 from ._source import Symlinks
 from ._stdin import Stdin
+from ._streaming import RemoteProcess, StreamingTransport
 
 __all__ = [
     "DEFAULT_OUTPUT_LIMIT",
+    "FILES_MINIMUM",
     "MINIMUM",
     "AlreadyExistsError",
     "Authenticated",
@@ -91,12 +93,14 @@ __all__ = [
     "PermissionDeniedError",
     "Progress",
     "Reconnecting",
+    "RemoteProcess",
     "SessionGranted",
     "SessionQueued",
     "SessionRefused",
     "SizeMismatchError",
     "SourceKind",
     "Stdin",
+    "StreamingTransport",
     "Symlinks",
     "TransferError",
     "TransferLimitError",

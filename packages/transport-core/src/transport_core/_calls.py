@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeAlias
 
 from ._errors import Delivery, TransportClosedError
+
+Stop: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class Calls:
@@ -21,7 +24,8 @@ class Calls:
         self._open = False
         self._tasks: dict[asyncio.Task[object], int] = {}
         self._stopped: set[asyncio.Task[object]] = set()
-        self._idle = asyncio.Event()
+        self._stops: dict[asyncio.Task[object], list[Stop]] = {}
+        self._forgotten = asyncio.Event()
 
     @property
     def is_open(self) -> bool:
@@ -51,8 +55,11 @@ class Calls:
         self._open = True
 
     @contextlib.contextmanager
-    def track(self) -> Generator[None, None, None]:
+    def track(self, stop: Stop | None = None) -> Generator[None, None, None]:
         """Hold one call; if the transport is closed meanwhile, it ends as TransportClosedError.
+
+        A call during which its own task goes on, and may close, gives ``stop``: its end without
+        cancellation.
 
         Raises:
             TransportClosedError: The transport is not open, or was closed during the call.
@@ -68,6 +75,9 @@ class Calls:
         if task is None:  # pragma: no cover - a coroutine of asyncio always has a task
             raise RuntimeError("a transport is used within asyncio")
         self._tasks[task] = self._tasks.get(task, 0) + 1
+        stops = self._stops.setdefault(task, [])
+        if stop is not None:
+            stops.append(stop)
         try:
             yield
         except asyncio.CancelledError as error:
@@ -77,30 +87,34 @@ class Calls:
                 ) from error
             raise
         finally:
+            if stop is not None:
+                stops.remove(stop)
             self._forget(task)
 
     def _forget(self, task: asyncio.Task[object]) -> None:
         self._tasks[task] -= 1
         if not self._tasks[task]:
-            del self._tasks[task]
+            del self._tasks[task], self._stops[task]
             self._stopped.discard(task)
-        if not self._tasks:
-            self._idle.set()
+        self._forgotten.set()
 
-    async def close(self, seconds: float) -> bool:
+    async def close(self, seconds: float, *, closer: asyncio.Task[object] | None = None) -> bool:
         """Let no more calls in, cancel those in flight, and wait for them at most ``seconds``.
 
-        Returns whether it was open and all of them ended.
+        ``closer`` is the task that closes, where it is not this one: it cannot be waited for.
+        Returns whether it was open and all others ended.
         """
         was_open, self._open = self._open, False
-        mine = asyncio.current_task()
+        mine = closer or asyncio.current_task()
         for task in list(self._tasks):
             if task is not mine and task not in self._stopped:
                 self._stopped.add(task)
                 task.cancel()
-        if self._tasks:
-            self._idle.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._idle.wait()
-        return was_open and not self._tasks
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for stop in tuple(self._stops.get(mine, ())) if mine else ():
+                    await stop()
+                while not self._tasks.keys() <= {mine}:
+                    self._forgotten.clear()
+                    await self._forgotten.wait()
+        return was_open and self._tasks.keys() <= {mine}

@@ -32,3 +32,7 @@ class Capability(enum.Enum):
 
 MINIMUM: frozenset[Capability] = frozenset({Capability.RUN, Capability.FILES})
 """What every transport must declare; less is not a transport of this contract."""
+
+FILES_MINIMUM: frozenset[Capability] = frozenset({Capability.FILES})
+"""What it must declare where a place grants nothing but files, such as an account that is forced
+to an SFTP server: a property of the place, which no transport can make up for."""

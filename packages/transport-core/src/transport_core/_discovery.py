@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ._errors import ConfigurationError
 from ._protocol import Transport
+from ._streaming import StreamingTransport
 
 GROUP = "intercede.transports"
 _VERBS = ("run", "put", "get", "aclose", "__aenter__", "__aexit__")
@@ -112,7 +113,7 @@ def shape_problems(cls: object) -> list[str]:
     problems = [f"no attribute {a!r}" for a in ("name", "capabilities") if not _has(cls, a)]
     for verb in _VERBS:
         problems += _verb_problems(cls, verb)
-    return problems
+    return problems + _stream_problems(cls)
 
 
 def _has(cls: type, attribute: str) -> bool:
@@ -126,7 +127,25 @@ def _verb_problems(cls: type, verb: str) -> list[str]:
         return [f"no method {verb!r}"]
     if not inspect.iscoroutinefunction(method):
         return [f"{verb} is not 'async def'"]
-    wanted = inspect.signature(getattr(Transport, verb)).parameters.values()
+    return _signature_problems(verb, getattr(Transport, verb), method)
+
+
+def _stream_problems(cls: type) -> list[str]:
+    """Return what is wrong with the optional verb; nothing where there is none."""
+    method = getattr(cls, "stream", None)
+    if method is None:
+        return []
+    if not callable(method):
+        return ["stream is no method"]
+    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+        return ["stream is 'async def': it has to return an async context manager"]
+    return _signature_problems("stream", StreamingTransport.stream, method)
+
+
+def _signature_problems(
+    verb: str, contract: Callable[..., Any], method: Callable[..., Any]
+) -> list[str]:
+    wanted = inspect.signature(contract).parameters.values()
     offered = inspect.signature(method).parameters
     return _keyword_problems(verb, wanted, offered) + _position_problems(verb, wanted, offered)
 

@@ -153,8 +153,8 @@ class CommandTold:
         self._result: CommandResult | None = None
         self._started = time.monotonic()
 
-    def ended(self, result: CommandResult) -> None:
-        """Note how it ended."""
+    def ended(self, result: CommandResult | None) -> None:
+        """Note how it ended, if that is known."""
         self._result = result
 
     def __enter__(self) -> Self:

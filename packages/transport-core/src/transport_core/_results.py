@@ -19,9 +19,9 @@ class CommandResult:
     exit_signal: str | None = None
     """The signal's name without ``SIG``, such as ``"TERM"``; None after an exit."""
     stdout: bytes = field(repr=False, default=b"")
-    """All that it wrote to standard output."""
+    """All that it wrote to standard output; empty where that was streamed."""
     stderr: bytes = field(repr=False, default=b"")
-    """All that it wrote to standard error."""
+    """All that it wrote to standard error; empty where that was streamed."""
     duration: float
     """Seconds from the start of the call to its end, waiting included."""
 

@@ -24,6 +24,7 @@ from ._redact import escape, short_argv
 from ._shield import entered, finish, off_loop, stoppable
 from ._source import Entry, EntryKind, check_kind, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
+from ._streams import StreamedOutput, StreamedOutputs
 
 __all__ = [
     "GROUP",
@@ -36,6 +37,8 @@ __all__ = [
     "EntryKind",
     "Landing",
     "PathArg",
+    "StreamedOutput",
+    "StreamedOutputs",
     "Word",
     "check_kind",
     "check_limit",

@@ -9,6 +9,8 @@ from transport_core import (
     CommandResult,
     CommandTimeoutError,
     NotFoundError,
+    RemoteProcess,
+    StreamingTransport,
     TransferResult,
     Transport,
     build,
@@ -37,6 +39,20 @@ async def use(transport: Transport) -> None:
         assert_type(error.result, CommandResult | None)
     except NotFoundError as error:
         assert_type(error.errno, int | None)
+
+
+async def follow(transport: Transport) -> None:
+    """Stream, where it can."""
+    if isinstance(transport, StreamingTransport):
+        async with transport.stream(["a", b"b"], env={"A": "1"}, cwd="/", timeout=1) as process:
+            assert_type(process, RemoteProcess)
+            async for chunk in process.stdout:
+                assert_type(chunk, bytes)
+            assert_type(await process.write(b"x"), bool)
+            await process.close_stdin()
+            await process.terminate()
+            await process.kill()
+            assert_type(await process.wait(), CommandResult)
 
 
 async def find() -> None:

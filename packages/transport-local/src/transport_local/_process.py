@@ -11,12 +11,12 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 
 from transport_core import Stdin
-from transport_core.authoring import BoundedOutput
 
 from ._group import Ending, ending, is_alive
-from ._pipes import Drain, Feed
+from ._pipes import Drain, Feed, Inlet, Output
 
 KILL_SECONDS = 2.0
 """How long the end of a group is awaited after SIGKILL; only a hung disk takes longer."""
@@ -28,7 +28,11 @@ class Process:
     """A running child; ``close`` it whatever happened."""
 
     def __init__(
-        self, child: subprocess.Popen[bytes], pipes: tuple[int, int], limit: int | None
+        self,
+        child: subprocess.Popen[bytes],
+        pipes: tuple[int, int],
+        outputs: tuple[Output, Output],
+        inlet: int | None,
     ) -> None:
         """Begin to drain both streams, and to watch for the end."""
         self._child = child
@@ -42,8 +46,12 @@ class Process:
         """What the stdin source raised."""
         self.ending: Ending | None = None
         """None until the child has ended; its descendants may live on."""
-        self.stdout = Drain(pipes[0], BoundedOutput(limit), self._changed)
-        self.stderr = Drain(pipes[1], BoundedOutput(limit), self._changed)
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when it has ended, and when a stream has."""
+        self.stdout = Drain(pipes[0], outputs[0], self._changed)
+        self.stderr = Drain(pipes[1], outputs[1], self._changed)
+        self.inlet = None if inlet is None else Inlet(inlet)
+        """What it reads, unless that is a file or nothing."""
         self._watch()
 
     @property
@@ -59,9 +67,10 @@ class Process:
                 return name
         return None
 
-    def feed(self, fd: int, stdin: Stdin) -> None:
-        """Write ``stdin`` into a pipe, which is closed afterwards."""
-        self._feed = Feed(fd, stdin, self._failed)
+    def feed(self, stdin: Stdin) -> None:
+        """Write ``stdin`` into the inlet, which is closed afterwards."""
+        if self.inlet is not None:
+            self._feed = Feed(self.inlet, stdin, self._failed)
 
     def _failed(self, error: BaseException) -> None:
         if not self.over.done():
@@ -71,6 +80,7 @@ class Process:
     def _changed(self) -> None:
         if self.is_complete or self.exceeded:
             self._finish()
+        self.on_change()
 
     def _finish(self) -> None:
         if not self.over.done():
@@ -108,6 +118,11 @@ class Process:
             os.close(self._pidfd)
             self._pidfd = -1
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the group; of no effect if nothing of it is left."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, number)
+
     async def stop(self, grace: float) -> bool:
         """End the group: TERM, ``grace`` seconds, KILL; return whether nothing of it lives.
 
@@ -115,14 +130,17 @@ class Process:
         """
         gone = False
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_SECONDS)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child.pid, number)
+            self.signal(number)
             gone = await self._gone_within(seconds)
             if gone:
                 break
+        self.take_rest()
+        return gone
+
+    def take_rest(self) -> None:
+        """Read what both pipes still hold, without waiting."""
         self.stdout.take_rest()
         self.stderr.take_rest()
-        return gone
 
     async def _gone_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
@@ -143,6 +161,8 @@ class Process:
         self.stderr.close()
         if self._feed is not None:
             await self._feed.leave(_LEAVE_SECONDS)
+        if self.inlet is not None:
+            self.inlet.close()
         self._child.poll()
 
 
@@ -151,11 +171,12 @@ def spawn(
     *,
     env: dict[str, str],
     cwd: bytes,
-    stdin: int | Stdin,
-    limit: int | None,
+    stdin: int,
+    outputs: tuple[Output, Output],
 ) -> Process:
-    """Start a program in a session of its own; ``stdin`` is a descriptor, or what to feed.
+    """Start a program in a session of its own.
 
+    ``stdin`` is a descriptor, or ``subprocess.DEVNULL``, or ``subprocess.PIPE`` for an inlet.
     It is started on the event loop: the system call keeps Python from running other threads
     as well, so a thread would gain nothing (about 1 ms).
 
@@ -173,24 +194,18 @@ def spawn(
 
         out, its_out = pipe(reads=True)
         err, its_err = pipe(reads=True)
-        feed = None
-        if isinstance(stdin, int):
-            its_in = stdin
-        elif stdin is None:
-            its_in = subprocess.DEVNULL
-        else:
-            feed, its_in = pipe(reads=False)
+        inlet = None
+        if stdin == subprocess.PIPE:
+            inlet, stdin = pipe(reads=False)
         child = subprocess.Popen(
-            argv, stdin=its_in, stdout=its_out, stderr=its_err, env=env, cwd=cwd,
+            argv, stdin=stdin, stdout=its_out, stderr=its_err, env=env, cwd=cwd,
             start_new_session=True,
         )  # fmt: skip
         try:
-            process = Process(child, (out, err), limit)
+            process = Process(child, (out, err), outputs, inlet)
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             raise
         ours.pop_all()
-        if feed is not None and not isinstance(stdin, int):
-            process.feed(feed, stdin)
         return process

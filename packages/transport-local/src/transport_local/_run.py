@@ -10,10 +10,12 @@ import contextlib
 import errno
 import os
 import stat
+import subprocess
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 
 from transport_core import (
+    DEFAULT_OUTPUT_LIMIT,
     CommandError,
     CommandResult,
     CommandTimeoutError,
@@ -21,25 +23,24 @@ from transport_core import (
     OutputLimitError,
     Stdin,
 )
-from transport_core.authoring import Deadline, entered, finish, short_argv
+from transport_core.authoring import BoundedOutput, Deadline, entered, finish, short_argv
 
 from ._group import Ending
+from ._pipes import Output
 from ._process import Process, spawn
 from ._translate import spawn_error, stdin_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A checked call of run."""
+    """A checked call of run or stream."""
 
     argv: tuple[bytes, ...]
     env: dict[str, str]
     """The whole environment."""
     cwd: bytes
     """Absolute."""
-    stdin: Stdin
     deadline: Deadline
-    output_limit: int | None
     grace: float
     """Seconds between TERM and KILL."""
     name: str
@@ -47,6 +48,8 @@ class Order:
     starting: asyncio.Lock
     """Held while a program is started: that blocks the loop for a millisecond (LIFE-6), so
     that of many at once only one may be started in each turn of the loop."""
+    stdin: Stdin = None
+    output_limit: int | None = DEFAULT_OUTPUT_LIMIT
 
 
 async def run(order: Order) -> CommandResult:
@@ -58,18 +61,34 @@ async def run(order: Order) -> CommandResult:
         BaseException: What the stdin source raised.
     """
     async with _input(order) as stdin:
-        async with order.starting:
-            process = _start(order, stdin)
+        outputs = BoundedOutput(order.output_limit), BoundedOutput(order.output_limit)
+        process = await start(order, _descriptor(stdin), outputs)
+        if not isinstance(stdin, int):
+            process.feed(stdin)
         return await _attend(process, order)
 
 
-def _start(order: Order, stdin: int | Stdin) -> Process:
+def _descriptor(stdin: int | Stdin) -> int:
+    if isinstance(stdin, int):
+        return stdin
+    return subprocess.DEVNULL if stdin is None else subprocess.PIPE
+
+
+async def start(order: Order, stdin: int, outputs: tuple[Output, Output]) -> Process:
+    """Start the command of an order; ``stdin`` is as for ``spawn``.
+
+    Raises:
+        CommandError: Its kind says why it was not started.
+    """
+    async with order.starting:
+        return _start(order, stdin, outputs)
+
+
+def _start(order: Order, stdin: int, outputs: tuple[Output, Output]) -> Process:
     if order.deadline.expired:
         raise _never_started(order)
     try:
-        return spawn(
-            order.argv, env=order.env, cwd=order.cwd, stdin=stdin, limit=order.output_limit
-        )
+        return spawn(order.argv, env=order.env, cwd=order.cwd, stdin=stdin, outputs=outputs)
     except OSError as error:
         raise spawn_error(
             error, order.argv, env=order.env, cwd=order.cwd, name=order.name
@@ -91,13 +110,23 @@ async def _attend(process: Process, order: Order) -> CommandResult:
 
 
 def _outcome(process: Process, order: Order, *, stopped: bool, timed_out: bool) -> CommandResult:
-    result = _result(process, order)
+    result = result_of(process, order)
     if timed_out:
-        raise _timeout_error(result, order, stopped=stopped)
+        raise timeout_error(result, order, stopped=stopped)
     if process.failure is not None:
         raise process.failure
     if process.exceeded:
         raise _limit_error(process.exceeded, result, order, stopped=stopped)
+    return told(process, order)
+
+
+def told(process: Process, order: Order) -> CommandResult:
+    """Return the result of a command that has ended.
+
+    Raises:
+        CommandError: The system did not say how.
+    """
+    result = result_of(process, order)
     if process.ending is None or not process.ending.is_known:
         raise CommandError(
             f"{short_argv(order.argv)} ended, and how was not told to this transport",
@@ -108,7 +137,8 @@ def _outcome(process: Process, order: Order, *, stopped: bool, timed_out: bool) 
     return result
 
 
-def _result(process: Process, order: Order) -> CommandResult:
+def result_of(process: Process, order: Order) -> CommandResult:
+    """Return what is known of a command."""
     ended = process.ending or Ending()
     return CommandResult(
         argv=order.argv,
@@ -167,7 +197,8 @@ def _never_started(order: Order) -> CommandTimeoutError:
     )
 
 
-def _timeout_error(result: CommandResult, order: Order, *, stopped: bool) -> CommandTimeoutError:
+def timeout_error(result: CommandResult, order: Order, *, stopped: bool) -> CommandTimeoutError:
+    """Return the error of a command that was stopped at its deadline."""
     error = CommandTimeoutError(
         f"{short_argv(order.argv)} was not done within {order.deadline.timeout:g} s"
         f" and was stopped{_unconfirmed(stopped=stopped)}",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +19,7 @@ from transport_core import (
     ConfigurationError,
     EventSink,
     Progress,
+    RemoteProcess,
     SourceKind,
     Stdin,
     Symlinks,
@@ -43,14 +46,11 @@ from ._copy import CopyOrder
 from ._files import Copiers, transfer
 from ._process import KILL_SECONDS
 from ._run import Order, run
+from ._streaming import LocalProcess
 
 _CLOSE_SECONDS = KILL_SECONDS + 3.0
 
-_CAPABILITIES = frozenset(Capability) - {
-    Capability.CONNECTION,
-    Capability.STREAMING,
-    Capability.FILE_OPERATIONS,
-}
+_CAPABILITIES = frozenset(Capability) - {Capability.CONNECTION, Capability.FILE_OPERATIONS}
 
 
 class LocalTransport:
@@ -138,10 +138,10 @@ class LocalTransport:
 
     async def aclose(self) -> None:
         """Stop the calls in flight; twice is silent, bounded by ``kill_grace`` plus 5 seconds."""
-        await finish(self._close(self._copiers))
+        await finish(self._close(self._copiers, asyncio.current_task()))
 
-    async def _close(self, copiers: Copiers | None) -> None:
-        await self._calls.close(self._grace + _CLOSE_SECONDS)
+    async def _close(self, copiers: Copiers | None, closer: asyncio.Task[object] | None) -> None:
+        await self._calls.close(self._grace + _CLOSE_SECONDS, closer=closer)
         if copiers is not None:
             copiers.close()
 
@@ -163,28 +163,53 @@ class LocalTransport:
         A path given as ``stdin`` that cannot be read is a NotFoundError,
         PermissionDeniedError or IsADirectoryTransferError, and nothing was started.
         """
+        order = self._order(argv, env, cwd, timeout)
+        check_stdin(stdin)
+        check_limit(output_limit, "output_limit")
+        order = replace(order, stdin=stdin, output_limit=output_limit)
+        about = CommandTold(self._name, short_argv(order.argv), self._sink)
+        with self._calls.track(), about as told:
+            result = await run(order)
+            told.ended(result)
+        return self._checked(result) if check else result
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        argv: Sequence[Word],
+        *,
+        env: Mapping[str, str | bytes] | None = None,
+        cwd: PathArg | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[RemoteProcess, None]:
+        """Start a program as long as a context lasts; see ``StreamingTransport.stream``."""
+        order = self._order(argv, env, cwd, timeout)
+        process = LocalProcess(order)
+        about = CommandTold(self._name, short_argv(order.argv), self._sink)
+        with self._calls.track(process.stop), about as told:
+            async with process.running():
+                yield process
+            told.ended(process.result())
+
+    def _order(
+        self,
+        argv: Sequence[Word],
+        env: Mapping[str, str | bytes] | None,
+        cwd: PathArg | None,
+        timeout: float | None,
+    ) -> Order:
         words = encode_argv(argv)
         values = self._env | encode_env(env)
         where = b"" if cwd is None else encode_path(cwd, "cwd")
-        check_stdin(stdin)
-        check_limit(output_limit, "output_limit")
-        deadline = Deadline(timeout)
-        with self._calls.track():
-            order = Order(
-                argv=words,
-                env=dict(os.environ) | {key: os.fsdecode(value) for key, value in values.items()},
-                cwd=os.path.join(self._base, where),
-                stdin=stdin,
-                deadline=deadline,
-                output_limit=output_limit,
-                grace=self._grace,
-                name=self._name,
-                starting=self._starting,
-            )
-            with CommandTold(self._name, short_argv(words), self._sink) as told:
-                result = await run(order)
-                told.ended(result)
-        return self._checked(result) if check else result
+        return Order(
+            argv=words,
+            env=dict(os.environ) | {key: os.fsdecode(value) for key, value in values.items()},
+            cwd=os.path.join(self._base, where),
+            deadline=Deadline(timeout),
+            grace=self._grace,
+            name=self._name,
+            starting=self._starting,
+        )
 
     def _checked(self, result: CommandResult) -> CommandResult:
         try:

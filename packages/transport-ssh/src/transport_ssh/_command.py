@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR, OPEN_REQUEST_SESSION_FAILED
 from transport_core import DEFAULT_OUTPUT_LIMIT, CommandResult, Stdin
-from transport_core.authoring import BoundedOutput, Deadline, stdin_chunks
+from transport_core.authoring import BoundedOutput, Deadline, StreamedOutput, stdin_chunks
 
 from . import _leader, _wire
 
-_TAIL = 256  # bytes: more than any marker
+Output: TypeAlias = BoundedOutput | StreamedOutput
+"""Where a stream goes: kept for a result, or given out as it comes."""
+
+_TAIL = 1024  # bytes: more than any marker, and enough of what a login says
 _LAST_WORDS = 0.1  # seconds
 
 
@@ -36,7 +41,7 @@ class SecretBytes(bytes):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A checked call of ``run``."""
+    """A checked call of ``run`` or ``stream``."""
 
     argv: tuple[bytes, ...]
     plan: _wire.Plan
@@ -48,11 +53,15 @@ class Request:
 
 
 class Command(asyncssh.SSHClientSession[bytes]):
-    """The session of one command: collects what comes, and knows how far it got."""
+    """The session of one command: hands on what comes, and knows how far it got."""
 
-    def __init__(self, request: Request) -> None:
-        """Wait for the channel."""
+    def __init__(
+        self, request: Request, out: Output | None = None, err: Output | None = None
+    ) -> None:
+        """Wait for the channel; without outputs what comes is kept up to the request's limit."""
         self.request = request
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when anything came, and at its end."""
         self.channel: asyncssh.SSHClientChannel[bytes] | None = None
         self.connection: asyncssh.SSHClientConnection | None = None
         self.abandoned = False
@@ -66,16 +75,17 @@ class Command(asyncssh.SSHClientSession[bytes]):
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # If the call is cancelled first, nobody else fetches a failure of its stdin.
         self.over.add_done_callback(lambda future: future.cancelled() or future.exception())
-        self._eof = False
+        self.eof = False
+        """Whether both streams are at their end."""
+        self.tail = b""
+        """The end of what came on stderr."""
         self._writable = asyncio.Event()
         self._writable.set()
         token = request.plan.token
         self.begin = _wire.Unmarker(token + b":b")
         self._begin_err = _wire.Unmarker(token + b":e")
-        self.tail = b""
-        """The end of stderr, past the limit too: there stands why the program did not start."""
-        self.out = BoundedOutput(request.output_limit)
-        self.err = BoundedOutput(request.output_limit)
+        self.out: Output = out or BoundedOutput(request.output_limit)
+        self.err: Output = err or BoundedOutput(request.output_limit)
 
     # -- callbacks of asyncssh
 
@@ -95,8 +105,11 @@ class Command(asyncssh.SSHClientSession[bytes]):
         if datatype != EXTENDED_DATA_STDERR:
             if not self.out.feed(self.begin.feed(data)):
                 self._end()
-            return
-        data = self._begin_err.feed(data)
+        else:
+            self._stderr_received(self._begin_err.feed(data))
+        self.on_change()
+
+    def _stderr_received(self, data: bytes) -> None:
         self.tail = (self.tail + data[-_TAIL:])[-_TAIL:]
         known = self.err.exceeded
         if not self.err.feed(data) and not known:
@@ -106,12 +119,14 @@ class Command(asyncssh.SSHClientSession[bytes]):
 
     def eof_received(self) -> bool:
         """Both streams ended; keep our side open until the channel closes."""
-        self._eof = True
+        self.eof = True
+        self.on_change()
         return True
 
     def exit_status_received(self, status: int) -> None:
         """The command exited."""
         self.status = status
+        self.on_change()
 
     def exit_signal_received(
         self,
@@ -122,6 +137,7 @@ class Command(asyncssh.SSHClientSession[bytes]):
     ) -> None:
         """A signal ended the command."""
         self.signal = signal
+        self.on_change()
 
     def pause_writing(self) -> None:
         """The other side is slower than stdin."""
@@ -137,6 +153,7 @@ class Command(asyncssh.SSHClientSession[bytes]):
         self.closed.set()
         self._writable.set()
         self._end()
+        self.on_change()
 
     def _end(self, error: BaseException | None = None) -> None:
         if not self.over.done():
@@ -155,14 +172,17 @@ class Command(asyncssh.SSHClientSession[bytes]):
     @property
     def orphan(self) -> _leader.Leader | None:
         """Its leader, if it was begun and nobody saw it end: it may run on without us."""
-        ended = self.status is not None or self.signal is not None
-        return None if ended or self.stopped else _leader.read_leader(self.begin.value)
+        return None if self.is_told or self.stopped else _leader.read_leader(self.begin.value)
 
     @property
     def complete(self) -> bool:
         """Whether it ended, with all of its output, on a living connection."""
-        ended = self.status is not None or self.signal is not None
-        return ended and self.closed.is_set() and (self.broken is None or self._eof)
+        return self.is_told and self.closed.is_set() and (self.broken is None or self.eof)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the other side told how it ended."""
+        return self.status is not None or self.signal is not None
 
     @property
     def exceeded(self) -> str | None:
@@ -192,15 +212,10 @@ class Command(asyncssh.SSHClientSession[bytes]):
 
     async def feed(self) -> None:
         """Send the header and stdin, no faster than they are read; then end of file."""
-        channel = self.channel
-        assert channel is not None  # noqa: S101 - feed runs after open
         try:
             for source in (self.request.plan.header, self.request.stdin):
-                async with contextlib.aclosing(stdin_chunks(source)) as chunks:
-                    async for chunk in chunks:
-                        await self._writable.wait()
-                        if not self._write(chunk):
-                            return
+                if not await self.pour(source):
+                    return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -209,8 +224,26 @@ class Command(asyncssh.SSHClientSession[bytes]):
         except Exception as error:  # noqa: BLE001 - the caller's own stdin failed: he gets it
             self._end(error)
         else:
+            self.end_input()
+
+    async def pour(self, source: Stdin) -> bool:
+        """Send all of a source, no faster than it is read; return whether anybody may read it."""
+        async with contextlib.aclosing(stdin_chunks(source)) as chunks:
+            async for chunk in chunks:
+                if not await self.send(chunk):
+                    return False
+        return True
+
+    async def send(self, data: bytes) -> bool:
+        """Send input once there is room for it; return whether anybody may read it."""
+        await self._writable.wait()
+        return self._write(data)
+
+    def end_input(self) -> None:
+        """Send the end of the input."""
+        if self.channel is not None:
             with contextlib.suppress(OSError):
-                channel.write_eof()
+                self.channel.write_eof()
 
     def _write(self, data: bytes) -> bool:
         """Send; a command that does not read it all, or has ended, is no error (RUN-7)."""

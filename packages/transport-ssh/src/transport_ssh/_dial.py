@@ -9,7 +9,6 @@ import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncssh
 from asyncssh.encryption import get_encryption_algs
@@ -29,7 +28,8 @@ from transport_core.authoring import emit
 from . import _algorithms, _hostkeys, _quickack
 from ._client import Client
 from ._keys import offered
-from ._options import Hop, KnownHosts, SSHOptions
+from ._known_hosts import read_known_hosts
+from ._options import Hop, SSHOptions
 from ._translate import LOST_HOP, connect_error
 
 _HOST_KEYS = (*get_certificate_algs(), *get_public_key_algs())
@@ -143,8 +143,8 @@ async def _prepare(
     with _told(name, where):
         pins, malformed = await asyncio.to_thread(_read_pins, hop)
         if malformed:
-            lines = ", ".join(map(str, malformed))
-            emit(Warned(transport=name, message=f"{where}: known_hosts line {lines} skipped"), sink)
+            lines = ", ".join(malformed)
+            emit(Warned(transport=name, message=f"{where}: known_hosts {lines} skipped"), sink)
         pair = await stack.enter_async_context(offered(hop.factors, hop.connect_timeout))
         return Client(hop, pins, pair, functools.partial(on_lost, where))
 
@@ -222,21 +222,7 @@ def _available(wanted: Iterable[str], known: Iterable[bytes]) -> list[str]:
     return [each for each in wanted if each in there]
 
 
-def _read_pins(hop: Hop) -> tuple[tuple[_hostkeys.Pin, ...], tuple[int, ...]]:
+def _read_pins(hop: Hop) -> tuple[tuple[_hostkeys.Pin, ...], tuple[str, ...]]:
     """Return the pins of a hop, and which lines were skipped. Blocking: a site's file is long."""
-    pins, malformed = _hostkeys.parse(_known_hosts(hop.known_hosts))
-    return _hostkeys.lookup(pins, *hop.known_as), malformed
-
-
-def _known_hosts(source: KnownHosts) -> str:
-    if source.text is not None:
-        return source.text
-    path = Path(source.path or "").expanduser()
-    try:
-        # Byte for byte: the end of a line is the parser's business.
-        return path.read_bytes().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise ConfigurationError(
-            f"known_hosts '{path}' cannot be read: {error.strerror}",
-            hint="write the site's host key into it; there is no trust on first use",
-        ) from error
+    pins, skipped = read_known_hosts(hop.known_hosts)
+    return _hostkeys.lookup(pins, *hop.known_as), skipped

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import BinaryIO
 
 import asyncssh
@@ -29,13 +29,15 @@ from transport_core.authoring import Deadline, off_loop, stoppable, transfer_err
 from . import _run_errors, _wire
 from ._command import Command, Request
 from ._file_errors import typed
+from ._files import Files
 from ._get import get
 from ._link import Link
 from ._options import SSHOptions
 from ._orphans import Orphans
 from ._process import run
 from ._put import put
-from ._sftp import SharedSFTP
+from ._remote import RemoteFiles
+from ._streaming import SSHProcess
 from ._transfer import CallerError, Transfer
 
 # What a transfer that is stopped may take to close and remove on the server what it had opened.
@@ -50,7 +52,7 @@ class Engine:
         self._name = name
         self._grace = options.kill_grace
         self._link = Link(options, name, sink)
-        self._sftp = SharedSFTP(self._link)
+        self._files = Files(self._link, options, sink)
         self._orphans = Orphans(self._link, options.kill_grace)
 
     async def open(self) -> None:
@@ -61,7 +63,7 @@ class Engine:
         """Close the sessions, then the connection."""
         try:
             await self._orphans.close()
-            await self._sftp.close()
+            await self._files.close()
         finally:
             await self._link.close()
 
@@ -103,6 +105,25 @@ class Engine:
                 self._orphans.add(orphan)
         return _run_errors.outcome(command, self._name)
 
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, argv: tuple[bytes, ...], plan: _wire.Plan, deadline: Deadline
+    ) -> AsyncGenerator[SSHProcess, None]:
+        """Run a command as long as the context lasts."""
+        request = Request(argv=argv, plan=plan, deadline=deadline, grace=self._grace)
+        process = SSHProcess(request, self._name)
+        clock = asyncio.timeout(deadline.remaining)
+        try:
+            async with clock, process.running(self._link):
+                yield process
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise _run_errors.timeout_error(process.command, self._name, self._link.held) from error
+        finally:
+            if orphan := process.command.orphan:
+                self._orphans.add(orphan)
+
     async def put(self, transfer: Transfer) -> TransferResult:
         """Copy there."""
         return await self._transfer(put, transfer)
@@ -113,13 +134,13 @@ class Engine:
 
     async def _transfer(
         self,
-        work: Callable[[asyncssh.SFTPClient, Transfer], Awaitable[TransferResult]],
+        work: Callable[[RemoteFiles, Transfer], Awaitable[TransferResult]],
         transfer: Transfer,
     ) -> TransferResult:
         clock = asyncio.timeout(transfer.deadline.remaining)
         try:
-            async with clock, self._sftp.client() as client:
-                return await stoppable(work(client, transfer), _CLEAN_SECONDS)
+            async with clock, self._files.remote() as remote:
+                return await stoppable(work(remote, transfer), _CLEAN_SECONDS)
         except CallerError as error:
             raise error.error from error.error.__cause__
         except TransportError as error:

@@ -1,52 +1,39 @@
-"""Gets a file or tree over SFTP into a Landing, which keeps it within the destination (FILE-8)."""
+"""Gets a file or tree into a Landing, which keeps it within the destination (FILE-8).
+
+Must not know asyncssh, nor how the other side is asked.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import stat
 from collections.abc import AsyncGenerator, Generator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-import asyncssh
-from asyncssh.constants import FXF_READ
-from transport_core import (
-    SizeMismatchError,
-    Symlinks,
-    TransferError,
-    TransferResult,
-    UnsafePathError,
-)
+from transport_core import Symlinks, TransferResult
 from transport_core.authoring import (
     Entry,
     EntryKind,
     Landing,
-    check_member,
     entered,
     off_loop,
     require_kind,
 )
 
-from ._blocks import block_size, opened, read_blocks
-from ._file_errors import raise_explained
+from . import _tree
+from ._remote import RemoteFiles
 from ._transfer import Tally, Transfer
 
 _CHUNK = 1024 * 1024
-# A server may nest without end; what it shows from a real file system keeps to PATH_MAX.
-_DEEPEST = 256
-_LONGEST = 4096
 
 
-async def get(client: asyncssh.SFTPClient, transfer: Transfer) -> TransferResult:
+async def get(remote: RemoteFiles, transfer: Transfer) -> TransferResult:
     """Copy ``transfer.remote`` to ``transfer.local``."""
     tally = Tally(transfer)
-    try:
-        root = _entry((), await client.stat(transfer.remote))
-    except asyncssh.SFTPError as error:
-        await raise_explained(client, error, transfer.remote)
+    root = _tree.entry_of((), await _existing(remote, transfer.remote))
     is_tree = root.kind is EntryKind.DIRECTORY
     require_kind(transfer.kind, is_tree=is_tree)
     async with entered(_landing(transfer)) as landing:
-        getting = _Get(client, transfer, landing, tally)
+        getting = _Get(remote, transfer, landing, tally)
         await getting.member(root)
         async with contextlib.aclosing(getting.below(root)) as entries:
             async for entry in entries:
@@ -65,41 +52,35 @@ def _landing(transfer: Transfer) -> Generator[Landing, None, None]:
         landing.close()
 
 
-def _entry(path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs, target: bytes = b"") -> Entry:
-    bits = attrs.permissions or 0
-    mode = stat.S_IMODE(bits) & 0o777
-    if stat.S_ISREG(bits):
-        return Entry(path=path, kind=EntryKind.FILE, size=attrs.size or 0, mode=mode)
-    if stat.S_ISDIR(bits):
-        return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode)
-    if stat.S_ISLNK(bits):
-        return Entry(path=path, kind=EntryKind.LINK, target=target)
-    raise UnsafePathError("the remote source is neither file, directory nor link")
+async def _existing(remote: RemoteFiles, path: bytes) -> _tree.Found:
+    """Return what stands there, through a link."""
+    found = await remote.look(path, follow=True)
+    if found is None:
+        # With a slash at its end, a file itself is in the way.
+        above = path.rstrip(b"/") if path.endswith(b"/") else _tree.parent_of(path)
+        raise _tree.missing(await remote.look(above or b"/", follow=True))
+    return found
 
 
 class _Get:
     """One get under way."""
 
     def __init__(
-        self, client: asyncssh.SFTPClient, transfer: Transfer, landing: Landing, tally: Tally
+        self, remote: RemoteFiles, transfer: Transfer, landing: Landing, tally: Tally
     ) -> None:
-        self._client = client
+        self._remote = remote
         self._transfer = transfer
         self._landing = landing
         self._tally = tally
 
-    def _remote(self, path: tuple[bytes, ...]) -> bytes:
-        root = self._transfer.remote
-        return b"/".join((root.rstrip(b"/"), *path)) if path else root
+    def _path(self, path: tuple[bytes, ...]) -> bytes:
+        return _tree.below(self._transfer.remote, path)
 
     async def below(self, entry: Entry) -> AsyncGenerator[Entry, None]:
         """Give the members of a directory, each before what is below it."""
         if entry.kind is not EntryKind.DIRECTORY:
             return
-        if len(entry.path) >= _DEEPEST or len(self._remote(entry.path)) >= _LONGEST:
-            raise TransferError(
-                f"the source is nested deeper than {_DEEPEST} directories or {_LONGEST} bytes"
-            )
+        _tree.check_depth(entry.path, self._path(entry.path))
         async with contextlib.aclosing(self._members(entry)) as members:
             async for member in members:
                 yield member
@@ -108,31 +89,23 @@ class _Get:
                         yield each
 
     async def _members(self, entry: Entry) -> AsyncGenerator[Entry, None]:
-        seen: set[bytes] = set()
-        listing = cast(
-            AsyncGenerator[asyncssh.SFTPName, None],
-            self._client.scandir(self._remote(entry.path)),
-        )
-        async with contextlib.aclosing(listing) as names:
-            async for found in names:
-                name = cast(bytes, found.filename)
-                if name in seen:
-                    raise UnsafePathError("the remote names one entry twice")
-                seen.add(name)
-                if name in (b".", b".."):
-                    continue
-                check_member(name)
-                yield await self._look((*entry.path, name), found.attrs)
+        listing = _tree.Listing()
+        members = self._remote.members(self._path(entry.path), self._tally.entries_left)
+        async with contextlib.aclosing(members) as names:
+            async for name, found in names:
+                if listing.admits(name):
+                    yield await self._look((*entry.path, name), found)
 
-    async def _look(self, path: tuple[bytes, ...], attrs: asyncssh.SFTPAttrs) -> Entry:
-        remote = self._remote(path)
-        if attrs.permissions is None:
-            attrs = await self._client.lstat(remote)
-        if not stat.S_ISLNK(attrs.permissions or 0):
-            return _entry(path, attrs)
+    async def _look(self, path: tuple[bytes, ...], found: _tree.Found) -> Entry:
+        """Return a member as the policy for links has it."""
+        if found.kind is not EntryKind.LINK:
+            return _tree.entry_of(path, found)
         if self._transfer.symlinks is Symlinks.FOLLOW:
-            return _entry(path, await self._client.stat(remote))
-        return _entry(path, attrs, await self._client.readlink(remote))
+            return _tree.entry_of(path, await _existing(self._remote, self._path(path)))
+        target = found.target
+        if target is None:
+            target = await self._remote.link_target(self._path(path))
+        return Entry(path=path, kind=EntryKind.LINK, target=target)
 
     async def member(self, entry: Entry) -> None:
         """Land one entry."""
@@ -147,30 +120,25 @@ class _Get:
 
     async def _file(self, entry: Entry) -> None:
         mode = entry.mode if self._transfer.mode is None else self._transfer.mode
-        remote = self._remote(entry.path)
-        async with opened(self._client, remote, FXF_READ) as source:
-            new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
-            async with entered(new_file) as file:
-                await self._copy(source, file, entry.size)
-                if await source.read(1, entry.size):
-                    raise SizeMismatchError(f"more than the announced {entry.size} bytes came")
+        new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
+        reading = self._remote.read(self._path(entry.path), entry.size)
+        async with entered(new_file) as file, contextlib.aclosing(reading) as blocks:
+            await self._copy(blocks, file)
 
-    async def _copy(self, source: asyncssh.SFTPClientFile, file: BinaryIO, size: int) -> None:
+    async def _copy(self, blocks: AsyncGenerator[bytes, None], file: BinaryIO) -> None:
         """Write in larger pieces than are read: each costs a change of thread."""
-        blocks = read_blocks(source, block_size(self._client), size)
-        async with contextlib.aclosing(blocks):
-            pending: list[bytes] = []
-            count = 0
-            async for data in blocks:
-                pending.append(data)
-                count += len(data)
-                if count >= _CHUNK:
-                    await off_loop(_write_all, file, b"".join(pending))
-                    self._tally.moved(count)
-                    pending, count = [], 0
-            if count:
+        pending: list[bytes] = []
+        count = 0
+        async for data in blocks:
+            pending.append(data)
+            count += len(data)
+            if count >= _CHUNK:
                 await off_loop(_write_all, file, b"".join(pending))
                 self._tally.moved(count)
+                pending, count = [], 0
+        if count:
+            await off_loop(_write_all, file, b"".join(pending))
+            self._tally.moved(count)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

@@ -66,6 +66,11 @@ def stop_script(pgid: int, grace: float) -> bytes:
     return b"exec /bin/sh -c '" + _stop_body(pgid, grace) + b"'"
 
 
+def signal_script(pgid: int, name: str) -> bytes:
+    """Return a command that sends a signal to a process group."""
+    return b"exec /bin/sh -c 'kill -s " + name.encode() + b" -- -%d'" % pgid
+
+
 def _stop_body(pgid: int, grace: float) -> bytes:
     """Return its script: TERM, then KILL after ``grace`` seconds, and at most 2 seconds more.
 

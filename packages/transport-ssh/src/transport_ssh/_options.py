@@ -9,16 +9,21 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from transport_core import ConfigurationError
 from transport_core.authoring import check_options, check_timeout, escape
 
 from ._auth import Agent, Auth, PrivateKey, check_auth, check_path
+from ._ssh_config import Ask
+from ._ssh_files import read_options
 
+_Path = str | os.PathLike[str]
 _LAST_PORT = 65535
 # A host name has at most 253 characters (RFC 1035), and no user name is longer.
 _LONGEST_NAME = 255
+FileWay = Literal["auto", "sftp", "exec"]
+_FILE_WAYS = get_args(FileWay)
 _FEWEST_QUESTIONS = 2
 
 
@@ -28,21 +33,34 @@ class KnownHosts:
 
     text: str | None = field(default=None, repr=False)
     """The lines themselves."""
-    path: str | os.PathLike[str] | None = None
-    """A file, in place of text; read at each connect."""
+    path: _Path | Sequence[_Path] | None = None
+    """A file, in place of text; read at each connect. Of several files, as OpenSSH has them, those
+    that do not exist are left out as long as one does."""
 
     def __post_init__(self) -> None:
         """Check that there is exactly one source.
 
         Raises:
-            ConfigurationError: Both or neither of ``text`` and ``path``.
+            ConfigurationError: Both or neither of ``text`` and ``path``, or no file at all.
         """
         if (self.path is None) == (self.text is None):
             raise ConfigurationError("KnownHosts takes either text or a path")
         if self.text is not None and not isinstance(self.text, str):
             raise ConfigurationError("KnownHosts: text must be a str")
-        if self.path is not None:
-            check_path("KnownHosts: path", self.path)
+        if isinstance(self.path, (list, tuple)):
+            object.__setattr__(self, "path", tuple(self.path))
+            if not self.path:
+                raise ConfigurationError("KnownHosts needs at least one path")
+        several = self.path if isinstance(self.path, tuple) else (self.path,)
+        for path in several if self.text is None else ():
+            check_path("KnownHosts: path", path)
+
+    @property
+    def paths(self) -> tuple[_Path, ...]:
+        """The files, none if there is text."""
+        if self.path is None:
+            return ()
+        return (self.path,) if isinstance(self.path, (str, os.PathLike)) else tuple(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +146,12 @@ class SSHOptions(Hop):
     """Budget of logins, so that a site does not lock the account."""
     kill_grace: float = 2.0
     """Seconds between TERM and KILL at timeout and cancel."""
+    files: FileWay = "auto"
+    """How files go: ``"sftp"``, ``"exec"`` (by ``sh`` and the POSIX utilities), or ``"auto"``:
+    by SFTP, and by ``sh`` where the server has none."""
+    commands: bool = True
+    """False for an account that may move files only, such as one that is forced to
+    ``internal-sftp``: ``run`` is then no capability, and sends nothing."""
 
     def __post_init__(self) -> None:
         """Check as ``Hop`` does, and the rest.
@@ -140,6 +164,7 @@ class SSHOptions(Hop):
         for what in ("max_sessions", "logins_per_minute"):
             _check_int(what, getattr(self, what))
         _check_seconds("kill_grace", self.kill_grace)
+        _check_ways(self.files, self.commands)
 
     @property
     def hops(self) -> tuple[Hop, ...]:
@@ -169,6 +194,32 @@ class SSHOptions(Hop):
         )
         return cls(**values)
 
+    @classmethod
+    def from_ssh_config(
+        cls, alias: str, *, path: str | os.PathLike[str] | None = None, **overrides: Any
+    ) -> SSHOptions:
+        """Build from a user's own OpenSSH configuration, as ``ssh alias`` reads it (CONN-7).
+
+        Reads files: call it where blocking is allowed. ``path`` is read in place of
+        ``~/.ssh/config`` and ``/etc/ssh/ssh_config``. ``overrides`` are options of the target, as
+        ``from_mapping`` takes them; they come before the configuration, as the command line does
+        for ``ssh``. What is without effect here is told to the logger
+        ``intercede.transport.ssh_config``.
+
+        Raises:
+            ConfigurationError: A file cannot be read; a line is wrong, or is not supported and
+                would change where the login goes or how it is checked (file and line are said);
+                there is no key to log in with.
+        """
+        _check_name("alias", alias)
+        _check_host(alias)
+        ask = Ask(alias, overrides.get("user"), overrides.get("port"))
+        if ask.user is not None:
+            _check_name("user", ask.user)
+        if ask.port is not None:
+            _check_int("port", ask.port)
+        return cls.from_mapping({**read_options(ask, path, overrides), **overrides})
+
 
 def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[str, Any]:
     if not isinstance(options, Mapping):
@@ -176,7 +227,7 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
     fields = {f.name: f for f in dataclasses.fields(cls)}
     check_options(owner, options, (*fields, "identity", "certificate", "agent"))
     values = _with_auth(owner, dict(options))
-    if isinstance(values.get("known_hosts"), (str, os.PathLike)):
+    if isinstance(values.get("known_hosts"), (str, os.PathLike, list, tuple)):
         values["known_hosts"] = KnownHosts(path=values["known_hosts"])
     needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
     if needed:
@@ -224,6 +275,15 @@ def _check_host(host: str) -> None:
             f"host must be a name or an address, and is '{host}'",
             hint="give user, host and port as separate options",
         )
+
+
+def _check_ways(files: object, commands: object) -> None:
+    if files not in _FILE_WAYS:
+        raise ConfigurationError(f"files must be one of {', '.join(_FILE_WAYS)}")
+    if not isinstance(commands, bool):
+        raise ConfigurationError(f"commands must be a bool, not {type(commands).__name__}")
+    if files == "exec" and not commands:
+        raise ConfigurationError("files by exec need commands")
 
 
 def _check_int(what: str, value: object) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import time
+from collections.abc import AsyncGenerator
 
 import asyncssh
 from transport_core.authoring import finish
@@ -26,7 +27,7 @@ _CONFIRM_SECONDS = 3.0
 
 
 async def run(link: Link, command: Command) -> None:
-    """Run a command to its end; however this is left, nothing of it is left running.
+    """Run a command to its end, or until it must be stopped.
 
     ``command`` knows afterwards how far it got, and ``command.stopped`` whether the end of a
     command that had to be stopped was confirmed.
@@ -34,6 +35,17 @@ async def run(link: Link, command: Command) -> None:
     Raises:
         ConnectivityError, UnsupportedOperationError: It could not be started.
         Exception: What the caller's stdin raised.
+    """
+    async with started(link, command):
+        await _finish(command)
+
+
+@contextlib.asynccontextmanager
+async def started(link: Link, command: Command) -> AsyncGenerator[None, None]:
+    """Send a command; however the context is left, nothing of it is left running.
+
+    Raises:
+        ConnectivityError, UnsupportedOperationError: It could not be sent.
     """
     async with link.turn() as turn:
         try:
@@ -43,13 +55,13 @@ async def run(link: Link, command: Command) -> None:
                 sent=lambda: command.channel is not None,
                 cut=command.closed.is_set,
             )
-            await _finish(command)
+            yield
         except BaseException:
             if command.channel is not None and not command.complete:
-                command.stopped = await finish(_stop(command))
+                command.stopped = await finish(stop(command))
             raise
         if not command.closed.is_set():
-            command.stopped = await finish(_stop(command))
+            command.stopped = await finish(stop(command))
 
 
 async def _open(command: Command, connection: asyncssh.SSHClientConnection) -> None:
@@ -81,7 +93,7 @@ async def _finish(command: Command) -> None:
             await finish(feeding)
 
 
-async def _stop(command: Command) -> bool:
+async def stop(command: Command) -> bool:
     """End the process group, and return whether it is known to be gone (RUN-11)."""
     channel, connection = command.channel, command.connection
     if channel is None or connection is None or connection.is_closed():
@@ -98,7 +110,7 @@ async def _stop(command: Command) -> bool:
             channel.abort()
             seen = await _stop_by_group(connection, command.pgid, 0.0)
         # The end of the session is the second witness: a group may be another's by then.
-        gone = seen is True and await _wait_closed(command, _CLOSE_SECONDS)
+        gone = seen is True and await wait_closed(command, _CLOSE_SECONDS)
         # Nobody answers: one more try, without waiting long.
         gone = gone or await _stop_by_signal(command, ("KILL",))
     if not command.closed.is_set():
@@ -116,20 +128,42 @@ async def _stop_by_group(
     login is root, and after the leader's end. On the command's own connection only: another one
     may lead to another machine of the name.
     """
-    plan = _wire.Plan(_leader.stop_script(pgid, grace), b"", b"")
-    killer = Command(Request(argv=(b"kill",), plan=plan, grace=grace))
+    script = _leader.stop_script(pgid, grace)
+    killer = await _beside(script, connection, grace + _CONFIRM_SECONDS)
+    return None if killer is None else killer.raw_stdout().endswith(b"gone\n")
+
+
+async def signal(command: Command, name: str) -> None:
+    """Send a signal to the process group; of no effect once its leader has ended."""
+    channel, connection = command.channel, command.connection
+    if channel is None or connection is None or command.is_told or command.closed.is_set():
+        return
+    if command.pgid is not None:
+        script = _leader.signal_script(command.pgid, name)
+        killer = await _beside(script, connection, _CONFIRM_SECONDS)
+        if killer is not None and killer.is_told:
+            return
+    with contextlib.suppress(OSError, asyncssh.Error):
+        channel.send_signal(name)
+
+
+async def _beside(
+    script: bytes, connection: asyncssh.SSHClientConnection, seconds: float
+) -> Command | None:
+    """Run a script in a second session; return it, ended or given up, or None without one."""
+    request = Request(argv=(b"kill",), plan=_wire.Plan(script, b"", b""), grace=0.0)
+    killer = Command(request)
     try:
         # No turn is taken: all of them may be held by commands that hang.
         async with asyncio.timeout(2 * _OPENING_SECONDS):
             if not await _open_beside(killer, connection):
                 return None
-        async with asyncio.timeout(grace + _CONFIRM_SECONDS):
+        async with asyncio.timeout(seconds):
             await _finish(killer)
     except (TimeoutError, asyncssh.Error, OSError):
         if killer.channel is not None:
             killer.channel.abort()
-        return False
-    return killer.raw_stdout().endswith(b"gone\n")
+    return killer
 
 
 async def _open_beside(killer: Command, connection: asyncssh.SSHClientConnection) -> bool:
@@ -155,12 +189,13 @@ async def _stop_by_signal(command: Command, names: tuple[str, ...]) -> bool:
             with contextlib.suppress(OSError, asyncssh.Error):
                 command.channel.send_signal(name)
         seconds = command.request.grace if name == "TERM" else _CLOSE_SECONDS
-        if await _wait_closed(command, seconds):
-            return command.status is not None or command.signal is not None
+        if await wait_closed(command, seconds):
+            return command.is_told
     return False
 
 
-async def _wait_closed(command: Command, seconds: float) -> bool:
+async def wait_closed(command: Command, seconds: float) -> bool:
+    """Wait for the end of a session; return whether it came."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await command.closed.wait()

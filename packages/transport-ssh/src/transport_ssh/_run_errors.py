@@ -20,6 +20,7 @@ from . import _wire
 from ._command import Command
 from ._translate import lost_error
 
+_SFTP_ONLY = b"This service allows sftp connections only.\n"
 _NOT_STARTED: dict[str, tuple[type[TransportError], str, str | None]] = {
     "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered", None),
     "env": (
@@ -46,17 +47,40 @@ def outcome(command: Command, name: str) -> CommandResult:
     return command.result()
 
 
+def ending(command: Command, name: str) -> CommandResult:
+    """Return how a command ended that seemed to have started.
+
+    Raises:
+        CommandError: It could not be started after all.
+    """
+    failure = _not_started(command, name) if may_not_have_started(command) else None
+    if failure is not None:
+        raise failure
+    return command.result()
+
+
+def may_not_have_started(command: Command) -> bool:
+    """Return whether a shell ends so that could not start it; what came last tells."""
+    return command.status in (126, 127)
+
+
+def start_error(command: Command, name: str) -> TransportError | None:
+    """Return why a command of which the session has ended was not started; None if it was."""
+    return _failure(command, name) if command.closed.is_set() else None
+
+
 def _failure(command: Command, name: str) -> TransportError | None:
     if command.complete and (unstarted := _not_started(command, name)):
         return unstarted
     if command.exceeded:
         return _limit_error(command, name)
-    ended = command.status is not None or command.signal is not None
-    if not ended or not command.complete:
+    if not command.complete:
         # The status says that it ran to its end; only its output is not complete.
-        delivery = Delivery.FINISHED if ended else Delivery.UNKNOWN
+        delivery = Delivery.FINISHED if command.is_told else Delivery.UNKNOWN
         return lost_error(command.broken, delivery, name, command.connection)
-    return None if command.begin.value is not None else _login_error(command, name)
+    if command.begin.value is not None:
+        return None
+    return _sftp_only(command, name) or _login_error(command, name)
 
 
 def _not_started(command: Command, name: str) -> TransportError | None:
@@ -75,8 +99,23 @@ def _not_started(command: Command, name: str) -> TransportError | None:
     )
 
 
+def _sftp_only(command: Command, name: str) -> UnsupportedOperationError | None:
+    """Return the error of an account that is forced to ``internal-sftp``: sshd says so itself.
+
+    It says nothing else, and starts nothing, no shell and no rc file (session.c of OpenSSH).
+    """
+    if command.status != 1 or command.rc_output() != _SFTP_ONLY:
+        return None
+    return UnsupportedOperationError(
+        "the account may move files only, and runs no command",
+        delivery=Delivery.NOT_SENT,
+        transport=name,
+        hint="say commands=False in its options, so that nothing is sent; or use another account",
+    )
+
+
 def _login_error(command: Command, name: str) -> ConnectivityError:
-    said = escape(command.rc_output().strip() or command.err.getvalue().strip())
+    said = escape(command.rc_output().strip() or command.tail.strip())
     return ConnectivityError(
         f"the login ended with {command.result().ending().split()[-1]}"
         " without a sign that the command began" + (f"; it said: {said}" if said else ""),
@@ -115,7 +154,7 @@ def timeout_error(command: Command, name: str, held: str | None) -> CommandTimeo
         transport=name,
         hint=held if never else None,
     )
-    error.stopped = never or bool(command.stopped)
+    error.stopped = never or bool(command.stopped) or command.complete
     return error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncssh
 from transport_core import Delivery, UnsupportedOperationError
@@ -101,7 +102,7 @@ class SharedSFTP:
     async def _open(self, turn: Turn) -> asyncssh.SFTPClient:
         async def opening(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
             self._connection = connection
-            starting = asyncio.ensure_future(connection.start_sftp_client(path_encoding=None))
+            starting = asyncio.ensure_future(_start(connection))
             try:
                 return await asyncio.shield(starting)
             except asyncio.CancelledError:
@@ -151,6 +152,27 @@ class SharedSFTP:
         await self._end(*self._take())
         if self._closing:
             await asyncio.wait(self._closing)
+
+
+async def _start(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
+    """Open a session and SFTP on it; asyncssh leaves the session open if SFTP does not start."""
+    channels: list[Any] = []
+    open_session = connection.open_session
+
+    async def opening(*args: Any, **options: Any) -> Any:
+        opened = await open_session(*args, **options)
+        channels.append(opened[0].channel)
+        return opened
+
+    connection.open_session = opening  # type: ignore[method-assign]
+    try:
+        return await connection.start_sftp_client(path_encoding=None)
+    except BaseException:
+        for channel in channels:
+            channel.abort()
+        raise
+    finally:
+        del connection.open_session
 
 
 def _leave(starting: asyncio.Future[asyncssh.SFTPClient]) -> None:

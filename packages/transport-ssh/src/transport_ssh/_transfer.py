@@ -66,6 +66,12 @@ class Tally:
             raise TransferLimitError(f"the source has more than max_files={limit} entries")
         self._check_bytes(self.total)
 
+    @property
+    def entries_left(self) -> int | None:
+        """Entries that may still be listed; None without a limit."""
+        limit = self._transfer.max_files
+        return None if limit is None else max(0, limit - self.entries)
+
     def moved(self, count: int) -> None:
         """Count bytes of content, and tell the caller.
 

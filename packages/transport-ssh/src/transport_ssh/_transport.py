@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -12,14 +15,17 @@ from transport_core import (
     BytesMoved,
     Capability,
     CommandResult,
+    Delivery,
     EventSink,
     Progress,
+    RemoteProcess,
     SourceKind,
     Stdin,
     Symlinks,
     TransferResult,
     TransportClosedError,
     TransportError,
+    UnsupportedOperationError,
 )
 from transport_core.authoring import (
     Calls,
@@ -61,14 +67,19 @@ _CAPABILITIES = frozenset(
         Capability.MODES,
         Capability.CONNECTION,
         Capability.EVENTS,
+        Capability.STREAMING,
     }
+)
+_OF_COMMANDS = frozenset(
+    {Capability.RUN, Capability.SIGNALS, Capability.STOP, Capability.STREAMING}
 )
 
 
 class SSHTransport:
     """Run, put and get on a host by SSH, over one connection.
 
-    Needs nothing on the other side but POSIX ``sh``, the POSIX utilities, and SFTP for files.
+    Needs nothing on the other side but POSIX ``sh`` and the POSIX utilities; files go by SFTP
+    where there is SFTP.
     """
 
     def __init__(self, options: SSHOptions, *, on_event: EventSink | None = None) -> None:
@@ -91,6 +102,18 @@ class SSHTransport:
         """Build from plain values; ``SSHOptions.from_mapping`` has the names."""
         return cls(SSHOptions.from_mapping(options))
 
+    @classmethod
+    def from_ssh_config(
+        cls,
+        alias: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        on_event: EventSink | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Build as ``ssh alias`` would connect; ``SSHOptions.from_ssh_config`` has the details."""
+        return cls(SSHOptions.from_ssh_config(alias, path=path, **overrides), on_event=on_event)
+
     @property
     def name(self) -> str:
         """``ssh://user@host:port``."""
@@ -98,8 +121,8 @@ class SSHTransport:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it can do."""
-        return _CAPABILITIES
+        """What it can do; without those of commands if they are off."""
+        return _CAPABILITIES if self._options.commands else _CAPABILITIES - _OF_COMMANDS
 
     def __repr__(self) -> str:
         """Show where to, and whether it is open."""
@@ -141,10 +164,10 @@ class SSHTransport:
     async def aclose(self) -> None:
         """Stop the calls in flight and close the connection; twice is silent, bounded in time."""
         engine, self._engine = self._engine, None
-        await finish(self._close(engine))
+        await finish(self._close(engine, asyncio.current_task()))
 
-    async def _close(self, engine: Engine | None) -> None:
-        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS)
+    async def _close(self, engine: Engine | None, closer: asyncio.Task[object] | None) -> None:
+        await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS, closer=closer)
         if engine is not None:
             await engine.close()
 
@@ -175,11 +198,45 @@ class SSHTransport:
         deadline = Deadline(timeout)
         with self._calls.track():
             engine = self._open_engine()
+            self._require_commands()
             plan = _wire.plan(words, values, where)
             with CommandTold(self.name, short_argv(words), self._sink) as told:
                 result = await engine.run(words, plan, stdin, deadline, output_limit)
                 told.ended(result)
         return self._checked(result) if check else result
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        argv: Sequence[Word],
+        *,
+        env: Mapping[str, str | bytes] | None = None,
+        cwd: PathArg | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[RemoteProcess, None]:
+        """Start a program as long as a context lasts; see ``StreamingTransport.stream``."""
+        words = encode_argv(argv)
+        values = encode_env(env)
+        where = None if cwd is None else encode_path(cwd, "cwd")
+        deadline = Deadline(timeout)
+        about = CommandTold(self.name, short_argv(words), self._sink)
+        with self._calls.track(), about as told:
+            engine = self._open_engine()
+            self._require_commands()
+            plan = _wire.plan(words, values, where, look_up=True)
+            async with engine.stream(words, plan, deadline) as process:
+                with self._calls.track(process.stop):
+                    yield process
+            told.ended(process.result())
+
+    def _require_commands(self) -> None:
+        if not self._options.commands:
+            raise UnsupportedOperationError(
+                "commands are off for this account, which may move files only",
+                delivery=Delivery.NOT_SENT,
+                transport=self.name,
+                hint="use another account, or leave commands on if this one has them after all",
+            )
 
     def _checked(self, result: CommandResult) -> CommandResult:
         try:

@@ -16,6 +16,7 @@ Markers hold a random token: ``:e`` begins stderr, ``:b PID`` begins stdout (nex
 What stands before them is noise of the login's rc files (RUN-3).
 On Linux ``:b`` also says which boot of which machine the PID is of, and when its process
 began: by these a process is known again after the connection broke.
+With ``look_up`` it ends in ``+`` if the program was found: exec itself cannot say that it worked.
 """
 
 from __future__ import annotations
@@ -61,17 +62,23 @@ def plan(
     cwd: bytes | None = None,
     *,
     token: bytes | None = None,
+    look_up: bool = False,
 ) -> Plan:
-    """Return how to send a command whose words have been checked."""
+    """Return how to send a command whose words have been checked.
+
+    With ``look_up`` its begin marker tells whether the program was found (``read_found``).
+    """
     if cwd is not None and cwd.startswith(b"-"):
         cwd = b"./" + cwd  # "cd -- -" would go back to the last directory
     mark = token or b"@" + secrets.token_hex(16).encode()
     # What is too long anyway is not written out first: that would hold up the event loop.
     if not env and sum(map(len, argv), len(cwd or b"")) <= _COMMAND_LIMIT:
-        command = _plain(mark, argv, cwd) or _octal(mark, argv, cwd)
+        command = _plain(mark, argv, cwd, look_up=look_up)
+        if command is None:
+            command = _octal(mark, argv, cwd, look_up=look_up)
         if len(command) <= _COMMAND_LIMIT:
             return Plan(command, b"", mark)
-    script = _script(mark, argv, env or {}, cwd)
+    script = _script(mark, argv, env or {}, cwd, look_up=look_up)
     return Plan(_by_stdin(mark), _one_line(script), mark)
 
 
@@ -94,20 +101,29 @@ def _enter(mark: bytes, where: bytes) -> bytes:
     return b"CDPATH= cd -- " + where + b"||" + missing + b";"
 
 
-def _begin_out(mark: bytes) -> bytes:
+def _look(program: bytes) -> bytes:
+    """Return the word that becomes ``+`` if a program is there: the shell's own say is not enough.
+
+    Of a builtin it gives the bare name, and dash gives any path, a directory too.
+    """
+    found = b"_p=$(command -v -- " + program + b' 2>/dev/null);[ -f "$_p" ]&&[ -x "$_p" ]'
+    return b' "$(' + found + b'&&echo +)"'
+
+
+def _begin_out(mark: bytes, look: bytes) -> bytes:
     # The names are the token, so that they are no variable of the caller's env.
     boot, stat = (b"_" + mark.removeprefix(b"@") + end for end in (b"b", b"s"))
-    look = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
+    read = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
     who = b' "$$" "$' + boot + b'" "${' + stat + b'##*)}"'
     # Quoted, since an exported IFS may hold digits.
-    return look + b" 2>/dev/null;echo " + mark + b":b" + who + b"&&exec "
+    return read + b" 2>/dev/null;echo " + mark + b":b" + who + look + b"&&exec "
 
 
-def _exec(mark: bytes, words: bytes) -> bytes:
-    return _begin_out(mark) + words + b";exit $?"
+def _exec(mark: bytes, words: bytes, look: bytes) -> bytes:
+    return _begin_out(mark, look) + words + b";exit $?"
 
 
-def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | None:
+def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes | None:
     words = list(argv) if cwd is None else [cwd, *argv]
     if not all(_PLAIN.match(word) and not _UNPLAIN.search(word) for word in words):
         return None
@@ -115,13 +131,18 @@ def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes | Non
     if cwd is not None:
         body += _enter(mark, b'"${1}"') + b"shift;"
     dashes = b"-- " if argv[0].startswith(b"-") else b""
-    body += _exec(mark, dashes + b'"$@"')
+    body += _exec(mark, dashes + b'"$@"', _look(b'"${1}"') if look_up else b"")
     quoted = b" ".join(b"'" + word + b"'" for word in words)
     return b"exec /bin/sh -c '" + body + b"' sh " + quoted
 
 
 def _script(
-    mark: bytes, argv: Sequence[bytes], env: Mapping[str, bytes], cwd: bytes | None
+    mark: bytes,
+    argv: Sequence[bytes],
+    env: Mapping[str, bytes],
+    cwd: bytes | None,
+    *,
+    look_up: bool,
 ) -> bytes:
     """Return the whole as text for /bin/sh."""
     body = _traps(mark)
@@ -130,13 +151,15 @@ def _script(
     words = b" ".join(quote(word) for word in argv)
     dashes = b"-- " if argv[0].startswith(b"-") else b""
     if shell_owned(env):
-        held, last = own_exports(mark, argv[0], env, _begin_out(mark) + dashes)
+        look = _look(b'"${1}"') if look_up else b""
+        held, last = own_exports(mark, argv[0], env, _begin_out(mark, look) + dashes)
         return body + held + exports(env) + b"set -- " + words + b";" + last
-    return body + exports(env) + _exec(mark, dashes + words)
+    look = _look(quote(argv[0])) if look_up else b""
+    return body + exports(env) + _exec(mark, dashes + words, look)
 
 
-def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None) -> bytes:
-    script = _script(mark, argv, {}, cwd)
+def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes:
+    script = _script(mark, argv, {}, cwd, look_up=look_up)
     text = _OCTAL_UNSAFE.sub(lambda found: b"\\%03o" % ord(found[0]), script)
     return b"exec /bin/sh -c '" + _begin(mark) + b'eval "$(printf "' + text + b'")"\''
 
@@ -200,6 +223,11 @@ class Unmarker:
     def rest(self) -> bytes:
         """Return what came if no marker did, for an error's text."""
         return (self.noise + self._held)[-4096:]
+
+
+def read_found(told: bytes | None) -> bool:
+    """Return whether a begin marker tells that the program was found (``look_up``)."""
+    return (told or b"").endswith(b" +")
 
 
 @dataclass(frozen=True, slots=True)

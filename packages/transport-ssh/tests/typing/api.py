@@ -1,6 +1,6 @@
-"""Never run, type-checked only: SSHTransport is a Transport; callbacks may be async."""
+"""Never run, type-checked only: SSHTransport streams; callbacks may be async."""
 
-from transport_core import Transport
+from transport_core import StreamingTransport, Transport
 from transport_ssh import (
     Agent,
     Hop,
@@ -8,10 +8,12 @@ from transport_ssh import (
     KnownHosts,
     Password,
     PrivateKey,
+    SSHOptions,
     SSHTransport,
 )
 
 _: type[Transport] = SSHTransport
+_streams: type[StreamingTransport] = SSHTransport
 
 
 async def later() -> str:
@@ -32,3 +34,7 @@ Hop(
 )
 Hop(host="h", user="u", auth=Password(lambda: ""), known_hosts=KnownHosts(text=""))
 Hop(host="h", user="u", auth=Agent("SHA256:x"), known_hosts=KnownHosts(text=""))
+
+transport: SSHTransport = SSHTransport.from_ssh_config("alias", path="config", on_event=print)
+options: SSHOptions = SSHOptions.from_ssh_config("alias", user="alice")
+several = KnownHosts(path=("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from transport_core import MINIMUM, names
+from transport_core import MINIMUM, Capability, names
 
 from transport_testbed.conformance._clause import PLACE, Clause, clause_of
 
@@ -25,10 +25,9 @@ class Entry:
     clause: Clause
     function: object
 
-    @property
-    def unconditional(self) -> bool:
-        """Whether every transport must run it everywhere."""
-        return not self.clause.offers and set(self.clause.needs) <= MINIMUM
+    def unconditional(self, minimum: frozenset[Capability] = MINIMUM) -> bool:
+        """Whether every transport must run it at every place of this category."""
+        return not self.clause.offers and set(self.clause.needs) <= minimum
 
 
 def catalogue(suite: type) -> Mapping[str, Entry]:
@@ -51,11 +50,13 @@ def fingerprint(tests: Mapping[str, Entry]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def sections(tests: Mapping[str, Entry]) -> dict[str, bool]:
+def sections(
+    tests: Mapping[str, Entry], minimum: frozenset[Capability] = MINIMUM
+) -> dict[str, bool]:
     """Return the sections, and whether each has tests that nobody is excused from."""
     found: dict[str, bool] = {}
     for entry in tests.values():
-        found[entry.section] = found.get(entry.section, False) or entry.unconditional
+        found[entry.section] = found.get(entry.section, False) or entry.unconditional(minimum)
     return found
 
 

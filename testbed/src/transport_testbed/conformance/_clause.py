@@ -9,10 +9,10 @@ import asyncio
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
 from transport_core import Capability, Transport
@@ -22,11 +22,15 @@ from transport_testbed.conformance._target import Target
 from transport_testbed.conformance._watch import LoopWatch, Traces
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 PLACE = "transport_place"
 """Name of the fixture, on TransportConformance, that a test of the suite is run with."""
 
 _IDENTIFIER = re.compile(r"[A-Z]+-[0-9]{2}")
+
+_NEEDED = {"RUN": Capability.RUN, "FILE": Capability.FILES}
+"""What the clauses of a section are about, and who does not declare it cannot be asked for."""
 
 _SECONDS_TO_CLOSE = 20.0
 
@@ -73,18 +77,27 @@ def clause(
 
     Args:
         ids: The clauses, such as ``"RUN-01"``.
-        needs: What the transport must declare; otherwise the clause is "not claimed".
+        needs: What the transport must declare; otherwise the clause is "not claimed". A clause of
+            commands (RUN) or files (FILE) needs that capability without being told.
         offers: What the target must offer; otherwise the clause is "not offered".
         opened: Whether ``case.transport`` is opened before the test.
         seconds: After which the test is taken to hang.
         about: The aspects that what it proves depends on, such as ``"shell"`` for the login shell:
-            a place that differs from another in one aspect runs the tests about that only.
+            a place that differs from another in one aspect runs the tests about that only. A
+            clause of files is about ``"files"`` without being told.
     """
+    sections = {each.partition("-")[0] for each in ids}
     says = Clause(
         ids=_checked(ids),
-        needs=(needs,) if isinstance(needs, Capability) else tuple(needs),
+        needs=_with(
+            (needs,) if isinstance(needs, Capability) else tuple(needs),
+            (_NEEDED[each] for each in _NEEDED if each in sections),
+        ),
         offers=(offers,) if isinstance(offers, str) else tuple(offers),
-        about=(about,) if isinstance(about, str) else tuple(about),
+        about=_with(
+            (about,) if isinstance(about, str) else tuple(about),
+            ("files",) if "FILE" in sections else (),
+        ),
         opened=opened,
         seconds=seconds,
     )
@@ -110,6 +123,10 @@ def clause_of(test: object) -> Clause | None:
     """Return what a test of the suite says of itself; None for anything else."""
     found = getattr(test, "__clause__", None)
     return found if isinstance(found, Clause) else None
+
+
+def _with(given: tuple[T, ...], more: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*more, *given)))
 
 
 def _checked(ids: tuple[str, ...]) -> tuple[str, ...]:

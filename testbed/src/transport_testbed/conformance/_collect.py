@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from transport_core import Transport
+from transport_core import MINIMUM, Capability, Transport
 from transport_core.authoring import escape
 
 from transport_testbed.conformance import _claims
@@ -146,6 +146,7 @@ def open_place(
             tempfile.TemporaryDirectory(prefix="transport-local-") as local,
             _place(request.cls, session, name, alone=bool(ALONE & set(says.offers))) as target,
         ):
+            request.node.stash[_MINIMUM] = target.minimum
             missing = [fact for fact in says.offers if fact not in target.offers]
             if missing:
                 skip(request.node, State.NOT_OFFERED, f"{missing[0]}: {target.why_not(missing[0])}")
@@ -172,6 +173,7 @@ def skip(item: pytest.Item, state: State, reason: str) -> None:
 
 
 _SKIPPED = pytest.StashKey[tuple[State, str]]()
+_MINIMUM = pytest.StashKey[frozenset[Capability]]()
 
 
 def add_row(
@@ -205,7 +207,9 @@ def add_row(
     if report.when == "setup":
         row["plan"] = {
             "tests": session.collected[subject],
-            "sections": _claims.sections(_meant_for(item, suite.catalogue, session)),
+            "sections": _claims.sections(
+                _meant_for(item, suite.catalogue, session), item.stash.get(_MINIMUM, MINIMUM)
+            ),
             "note": _note(item, suite.catalogue, session),
             "problems": session.problems.get(item.cls, ()),  # type: ignore[attr-defined]
         }

@@ -21,6 +21,7 @@ from transport_testbed.conformance.discovery import DiscoveryTests
 from transport_testbed.conformance.errors import ErrorsTests
 from transport_testbed.conformance.files import FilesTests
 from transport_testbed.conformance.files_atomic import FilesAtomicTests
+from transport_testbed.conformance.files_meanwhile import FilesMeanwhileTests
 from transport_testbed.conformance.files_names import FilesNamesTests
 from transport_testbed.conformance.files_sizes import FilesSizesTests
 from transport_testbed.conformance.files_trees import FilesTreesTests
@@ -34,6 +35,9 @@ from transport_testbed.conformance.run_stop import RunStopTests
 from transport_testbed.conformance.run_streams import RunStreamsTests
 from transport_testbed.conformance.sessions import SessionsTests
 from transport_testbed.conformance.slurm import SlurmTests
+from transport_testbed.conformance.ssh_config import SSHConfigTests
+from transport_testbed.conformance.streaming import StreamingTests
+from transport_testbed.conformance.streaming_stop import StreamingStopTests
 
 
 class TransportConformance(
@@ -44,17 +48,21 @@ class TransportConformance(
     SessionsTests,
     RunErrorsTests,
     RunLimitsTests,
+    StreamingTests,
+    StreamingStopTests,
     FilesTests,
     FilesNamesTests,
     FilesSizesTests,
     FilesAtomicTests,
     FilesTreesTests,
+    FilesMeanwhileTests,
     BadInputTests,
     ErrorsTests,
     ConnectionTests,
     HostKeysTests,
     DeadPeersTests,
     LoginTests,
+    SSHConfigTests,
     DiscoveryTests,
     CapabilitiesTests,
     SlurmTests,

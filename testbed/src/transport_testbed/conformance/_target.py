@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from transport_core import MINIMUM, Capability
+
 
 class HarnessError(Exception):
     """The testbed could not do its part; says nothing about the transport under test."""
@@ -45,6 +47,10 @@ class Probe(Protocol):
 
     def make_dir(self, path: bytes, mode: int = 0o755) -> None:
         """Make a directory that belongs to the login."""
+        ...
+
+    def make_pipe(self, path: bytes) -> None:
+        """Make a named pipe."""
         ...
 
     def make_link(self, target: bytes, path: bytes) -> None:
@@ -138,6 +144,8 @@ class Target:
         not_offered: Why a fact does not hold here, by fact.
         probe: Looks from outside.
         faults: Breaks the place; None where it cannot be broken.
+        minimum: What a transport must declare here: the place's category (CAP-01).
+        home: Where relative paths start, on the target; None where only ``run`` can tell.
     """
 
     name: str
@@ -150,6 +158,8 @@ class Target:
     not_offered: Mapping[str, str] = field(default_factory=dict)
     probe: Probe
     faults: Faults | None = None
+    minimum: frozenset[Capability] = MINIMUM
+    home: str | None = None
 
     def as_variant(self, name: str) -> Target:
         """Return the same place known differently.

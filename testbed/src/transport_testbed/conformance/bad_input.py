@@ -243,7 +243,7 @@ class BadInputTests:
     ) -> None:
         """A named pipe is refused on both sides, at once, and is there afterwards."""
         pipe, here, source = case.remote("pipe"), case.local("pipe"), case.local("source")
-        await case.transport.run(["mkfifo", pipe])
+        case.probe.make_pipe(pipe)
         before = look(case, pipe)
         os.mkfifo(here)
         source.write_bytes(b"x")
@@ -264,11 +264,12 @@ class BadInputTests:
         source, out = case.local("source"), case.local("out")
         source.write_bytes(b"x")
         put, get = case.transport.put, case.transport.get
-        for target, kind in ((b"nowhere", NotFoundError), (b"link", TransferError)):
-            link, here = case.remote("link"), case.local("link")
-            if not present(case, link):
-                case.probe.make_link(target, link)
-            here.unlink(missing_ok=True)
+        for name, target, kind in (
+            ("dangling", b"nowhere", NotFoundError),
+            ("link", b"link", TransferError),
+        ):
+            link, here = case.remote(name), case.local(name)
+            case.probe.make_link(target, link)
             here.symlink_to(os.fsdecode(target))
             await failures((kind, get(link, out)), (kind, put(here, case.remote("new"))))
             assert link_at(case, link) == target
@@ -277,7 +278,6 @@ class BadInputTests:
             await get(link, here)
             assert not here.is_symlink()
             assert here.read_bytes() == b"x"
-            await case.transport.run(["rm", link])
         assert not out.exists()
         assert not present(case, case.remote("nowhere"))
 

@@ -21,12 +21,13 @@ from transport_testbed.conformance.samples import (
 )
 
 HELD = (Capability.CONNECTION,)
+HELD_RUN = (Capability.CONNECTION, Capability.RUN)
 
 
 class ConnectionTests:
     """One connection for all calls, and a new one when it is lost."""
 
-    @clause("CONN-01", needs=HELD, offers=("login-counter",), opened=False)
+    @clause("CONN-01", needs=HELD_RUN, offers=("login-counter",), opened=False, about="files")
     async def test_all_calls_share_one_login(self, case: Case) -> None:
         """Many commands and transfers, one after another and at once, are one login."""
         source = case.local("source")
@@ -44,7 +45,7 @@ class ConnectionTests:
         assert after is not None
         assert after - before == 1
 
-    @clause("CONN-03", needs=HELD, offers=("cut",))
+    @clause("CONN-03", needs=HELD_RUN, offers=("cut",))
     async def test_a_call_in_flight_at_a_loss_is_lost_and_not_repeated(self, case: Case) -> None:
         """It fails with what is known, and the command is not sent a second time."""
         trace = case.remote("trace")
@@ -58,7 +59,7 @@ class ConnectionTests:
         assert (await case.transport.run(["printf", "on"])).stdout == b"on"
         assert content(case, trace) == b"ran\n", "the command was repeated"
 
-    @clause("CONN-03", needs=HELD, offers=("cut", "login-counter"))
+    @clause("CONN-03", needs=HELD_RUN, offers=("cut", "login-counter"))
     async def test_after_a_loss_all_that_wait_share_one_login(self, case: Case) -> None:
         """Ten calls that find the connection lost are served by one new login."""
         await case.transport.run(["true"])
@@ -77,7 +78,7 @@ class ConnectionTests:
         assert after is not None
         assert after - before == 1
 
-    @clause("CONN-03", needs=HELD, offers=("cut",))
+    @clause("CONN-03", needs=HELD, offers=("cut",), about="files")
     async def test_a_transfer_in_flight_at_a_loss_leaves_nothing(self, case: Case) -> None:
         """A put that loses its connection is an error, and its name stands for nothing."""
         source, where = case.local("source"), case.remote("d")
@@ -118,7 +119,7 @@ class ConnectionTests:
         left = case.probe.processes(case.marker)
         assert not left, f"still running: {left}"
 
-    @clause("LIFE-02", needs=HELD, offers=("cut",), opened=False)
+    @clause("LIFE-02", needs=HELD_RUN, offers=("cut",), opened=False)
     async def test_closing_after_a_loss_is_silent(self, case: Case) -> None:
         """A connection that is gone does not make closing fail, nor take long."""
         transport = case.make()
@@ -133,7 +134,7 @@ class ConnectionTests:
         except Exception as error:
             raise AssertionError(f"closing raised {error!r}") from error
 
-    @clause("CONN-05", needs=HELD, offers=("jump", "isolated"))
+    @clause("CONN-05", needs=HELD_RUN, offers=("jump", "isolated"))
     async def test_what_only_a_hop_reaches_is_reached_through_it(self, case: Case) -> None:
         """Commands and files pass the hop, many at once, as if it were not there."""
         source, back = case.local("source"), case.local("back")
@@ -145,7 +146,7 @@ class ConnectionTests:
         results = await asyncio.gather(*(case.transport.run(["printf", f"{n}"]) for n in range(12)))
         assert [result.stdout for result in results] == [b"%d" % n for n in range(12)]
 
-    @clause("CONN-05", needs=HELD, offers=("jump", "login-counter"), opened=False)
+    @clause("CONN-05", needs=HELD_RUN, offers=("jump", "login-counter"), opened=False)
     async def test_a_hop_is_offered_nothing_of_the_target(self, case: Case) -> None:
         """The hop sees the key that is meant for it, and not the one that opens the target."""
         own, others = case.target.facts["hop_login_key"], case.target.facts["login_key"]
@@ -156,7 +157,7 @@ class ConnectionTests:
         assert after[0] != before[0], "the probe does not see what the hop is offered"
         assert after[1] == before[1], "the hop was offered the key of the target"
 
-    @clause("CONN-08", needs=(Capability.CONNECTION, Capability.EVENTS), opened=False)
+    @clause("CONN-08", needs=(*HELD_RUN, Capability.EVENTS), opened=False)
     async def test_what_happens_is_logged_as_typed_events(self, case: Case) -> None:
         """Connecting, commands and bytes are told to the one logger, in this order."""
         source = case.local("source")

@@ -37,21 +37,33 @@ from transport_testbed.conformance.samples import (
     sh,
 )
 
+COMMANDS = ("failed", "program missing", "not executable", "directory missing", "output limit")
 
-def _failing(case: Case) -> dict[str, Awaitable[object]]:
-    """Return calls that fail in every way that needs no broken place."""
-    plain, folder = case.remote("plain"), case.remote("folder")
-    source, out = case.local("source"), case.local("out")
+
+def _failing_commands(case: Case) -> dict[str, Awaitable[object]]:
+    """Return commands that fail in every way that needs no broken place."""
+    plain = case.remote("no program")
     case.probe.write(plain, b"x" * 10, 0o644)
-    case.probe.make_dir(folder)
-    source.write_bytes(b"x")
-    run, put, get = case.transport.run, case.transport.put, case.transport.get
+    run = case.transport.run
     return {
         "failed": run(sh("exit 3"), check=True),
         "program missing": run(["/no/such/program"]),
         "not executable": run([plain]),
         "directory missing": run(["true"], cwd="/no/such/place"),
         "output limit": run(sh("echo 12345"), output_limit=2),
+        "stdin missing": run(["cat"], stdin=case.local("no-stdin")),
+    }
+
+
+def _failing_transfers(case: Case) -> dict[str, Awaitable[object]]:
+    """Return transfers that fail in every way that needs no broken place."""
+    plain, folder = case.remote("plain"), case.remote("folder")
+    source, out = case.local("source"), case.local("out")
+    case.probe.write(plain, b"x" * 10, 0o644)
+    case.probe.make_dir(folder)
+    source.write_bytes(b"x")
+    put, get = case.transport.put, case.transport.get
+    return {
         "source missing": get(case.remote("missing"), out),
         "local source missing": put(case.local("missing"), case.remote("r")),
         "directory in the way": put(source, folder),
@@ -61,8 +73,13 @@ def _failing(case: Case) -> dict[str, Awaitable[object]]:
         "name too long": put(source, folder + b"/" + b"n" * 300),
         "too large": get(plain, out, max_bytes=2),
         "device": get("/dev/null", out),
-        "stdin missing": run(["cat"], stdin=case.local("no-stdin")),
     }
+
+
+def _failing(case: Case) -> dict[str, Awaitable[object]]:
+    """Return calls that fail in every way that the transport claims."""
+    runs = Capability.RUN in case.transport.capabilities
+    return {**(_failing_commands(case) if runs else {}), **_failing_transfers(case)}
 
 
 def _copied(error: TransportError) -> Any:
@@ -86,7 +103,7 @@ def _text_of(error: BaseException) -> str:
 class ErrorsTests:
     """An error says what went wrong, to whom, and whether to try again; and no secret."""
 
-    @clause("ERR-01")
+    @clause("ERR-01", about="files")
     async def test_kinds_of_failure_are_never_confused(self, case: Case) -> None:
         """A command's failure is no transfer's, and neither is a connection's."""
         calls = _failing(case)
@@ -96,10 +113,10 @@ class ErrorsTests:
             if name == "stdin missing":
                 continue  # the caller's own file: its error may come out as it is
             mine = [kind.__name__ for kind in families if isinstance(error, kind)]
-            command = name in list(calls)[:5]
-            assert mine == ["CommandError" if command else "TransferError"], (name, repr(error))
+            wanted = "CommandError" if name in COMMANDS else "TransferError"
+            assert mine == [wanted], (name, repr(error))
 
-    @clause("ERR-02")
+    @clause("ERR-02", needs=Capability.RUN)
     async def test_delivery_is_known_where_it_is_proven(self, case: Case) -> None:
         """What did not start may be sent again, what ended is finished, and nothing is guessed."""
         never = case.make()
@@ -114,7 +131,7 @@ class ErrorsTests:
         )
         assert not late.retry_safe, "it ran, and a second try may run it twice"
 
-    @clause("ERR-02", needs=(Capability.STOP,), opened=False)
+    @clause("ERR-02", needs=(Capability.RUN, Capability.STOP), opened=False)
     async def test_a_command_that_began_is_never_not_sent(self, case: Case) -> None:
         """Closing under a running command does not make it one that never ran."""
         transport = case.make()
@@ -124,7 +141,7 @@ class ErrorsTests:
         error = await failure(TransportClosedError, call)
         assert not error.retry_safe
 
-    @clause("ERR-03", needs=(Capability.CONNECTION,), offers=("cut",))
+    @clause("ERR-03", needs=(Capability.RUN, Capability.CONNECTION), offers=("cut",))
     async def test_a_lost_connection_is_no_result(self, case: Case) -> None:
         """A command whose end nobody saw is an exception, whatever it had written."""
         call = asyncio.create_task(case.transport.run(sh("echo out; sleep 20", case.marker)))
@@ -133,7 +150,7 @@ class ErrorsTests:
             error = await failure(ConnectivityError, call)
         assert error.delivery is Delivery.UNKNOWN
 
-    @clause("ERR-04")
+    @clause("ERR-04", about="files")
     async def test_every_error_is_of_the_tree(self, case: Case) -> None:
         """Whatever fails, a caller who catches TransportError catches it."""
         calls = _failing(case)
@@ -149,18 +166,20 @@ class ErrorsTests:
     async def test_errors_and_results_can_be_pickled(self, case: Case) -> None:
         """They reach another process of a workflow engine with all that they know."""
         missing = case.remote("missing")
-        errors = (
-            await failure(CommandFailedError, case.transport.run(sh("exit 3"), check=True)),
-            await failure(NotFoundError, case.transport.get(missing, case.local("out"))),
-        )
+        errors: list[TransportError] = [
+            await failure(NotFoundError, case.transport.get(missing, case.local("out")))
+        ]
+        if Capability.RUN in case.transport.capabilities:
+            failed = await failure(CommandFailedError, case.transport.run(sh("exit 3"), check=True))
+            assert _copied(failed).result == failed.result
+            errors.append(failed)
         for error in errors:
             copy = _copied(error)
             assert type(copy) is type(error)
             assert (str(copy), copy.delivery) == (str(error), error.delivery)
-        assert _copied(errors[0]).result == errors[0].result
-        assert os.fsencode(_copied(errors[1]).remote) == missing
+        assert os.fsencode(_copied(errors[0]).remote) == missing
 
-    @clause("ERR-05")
+    @clause("ERR-05", needs=Capability.RUN)
     async def test_no_secret_is_told(self, case: Case) -> None:
         """Words, variables, input and output are in no text, repr, log record or event."""
         canary = {part: f"canary-{part}-{case.marker}" for part in ("argv", "env", "in")}
@@ -209,8 +228,9 @@ class ErrorsTests:
         """Control characters in names are shown as escapes in an error's text."""
         odd = case.remote("o") + b"\x1b]0;owned\x07\r\x9b\xe2\x80\xae"
         errors: list[TransportError] = [
-            await failure(NotFoundError, case.transport.get(odd, case.local("out"))),
-            await failure(CommandNotFoundError, case.transport.run([odd])),
+            await failure(NotFoundError, case.transport.get(odd, case.local("out")))
         ]
+        if Capability.RUN in case.transport.capabilities:
+            errors.append(await failure(CommandNotFoundError, case.transport.run([odd])))
         for error in errors:
             assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(str(error)), repr(str(error))

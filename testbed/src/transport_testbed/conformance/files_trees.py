@@ -162,7 +162,7 @@ class FilesTreesTests:
         assert not present(case, case.remote("p"))
         folder = case.remote("with-pipe")
         case.probe.make_dir(folder)
-        await case.transport.run(["mkfifo", folder + b"/pipe"], check=True)
+        case.probe.make_pipe(folder + b"/pipe")
         await failure(UnsafePathError, get(folder, back, timeout=10.0))
         await failure(UnsafePathError, get("/dev/null", case.local("null"), timeout=10.0))
         assert not (back / "pipe").exists()

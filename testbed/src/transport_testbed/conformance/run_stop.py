@@ -123,7 +123,7 @@ class RunStopTests:
         await case.transport.run(["kill", result.stdout.strip()])
         assert stayed, "the child did not stay"
 
-    @clause("LIFE-05", opened=False)
+    @clause("LIFE-05", needs=Capability.RUN, opened=False)
     async def test_a_detached_child_outlives_run_and_close(self, case: Case) -> None:
         """A child that a finished command has detached belongs to the user, not to us."""
         script = "sleep 30 </dev/null >/dev/null 2>&1 & echo $!"
@@ -134,7 +134,7 @@ class RunStopTests:
             await transport.run(["kill", result.stdout.strip()])
         assert survivors, "closing ended a child that belongs to the user"
 
-    @clause("LIFE-05", opened=False)
+    @clause("LIFE-05", needs=Capability.RUN, opened=False)
     async def test_nothing_is_left_after_failures(self, case: Case) -> None:
         """After successes and errors of every kind, no process and no file of ours is left."""
         source = case.local("source")

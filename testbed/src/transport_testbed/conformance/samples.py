@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from transport_core import Capability, Transport
+
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._target import Faults, HarnessError
 
@@ -172,6 +174,16 @@ def faults(case: Case) -> Faults:
 def local_names(path: os.PathLike[str]) -> set[bytes]:
     """Return the names in a local directory."""
     return set(os.listdir(os.fsencode(path)))
+
+
+async def works(case: Case, transport: Transport) -> bool:
+    """Return whether an open transport does its work: a command's, or where none runs, a file's."""
+    if Capability.RUN in transport.capabilities:
+        return (await transport.run(["printf", "%s", case.marker])).stdout == case.marker.encode()
+    source, remote = case.local(), case.remote()
+    source.write_text(case.marker)
+    await transport.put(source, remote)
+    return content(case, remote) == case.marker.encode()
 
 
 async def begun(case: Case, marker: str | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from transport_core import CommandFailedError, Delivery
+from transport_core import Capability, CommandFailedError, Delivery
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
@@ -71,7 +71,7 @@ class SlurmTests:
         over = await _until(case, job, OVER)
         assert b"JobState=CANCELLED" in over
 
-    @clause("ERR-02", offers=("slurm",))
+    @clause("ERR-02", needs=Capability.RUN, offers=("slurm",))
     async def test_a_refused_submission_is_told_from_an_unknown_one(self, case: Case) -> None:
         """What Slurm refused is finished: there is no job, and no need to look for one."""
         words = ["sbatch", "--parsable", "--partition=no-such-partition", "--wrap=true"]

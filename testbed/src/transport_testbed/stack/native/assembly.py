@@ -34,6 +34,9 @@ OUTSIDE: Mapping[str, Mapping[str, Any]] = {
     "defaults": {"defaults": True},
     "one-session": {"extra": ("MaxSessions 1",)},
     "alone": {},
+    "no-sftp": {"sftp": False},
+    # Whatever is asked for, an SFTP server answers.
+    "sftp-only": {"internal_sftp": True, "extra": ("ForceCommand internal-sftp",)},
 }
 
 

@@ -32,6 +32,8 @@ class Server:
     #: rc files that print would garble a server that the login shell starts.
     internal_sftp: bool = False
     defaults: bool = False
+    #: Whether there is an SFTP subsystem.
+    sftp: bool = True
     #: Lines of configuration on top.
     extra: tuple[str, ...] = ()
     #: ``Match`` blocks, which reach to the end of the file.
@@ -67,7 +69,7 @@ def _config(site: Site, server: Server) -> str:
         "LogLevel VERBOSE",
         "PrintMotd no",
         "" if server.defaults else BUSY,
-        f"Subsystem sftp {_sftp(site, server)}",
+        f"Subsystem sftp {_sftp(site, server)}" if server.sftp else "",
         f"SetEnv {_session_environment(site)}",
         *_newer(site),
         *server.blocks,
