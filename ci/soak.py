@@ -148,12 +148,12 @@ async def disturbed(soak: Soak, fault: Callable[[Call], Awaitable[bool]]) -> lis
     """Disturb each kind of call, print the figures, and return those that are not as before."""
     wrong: list[str] = []
     for name, call in soak.calls.items():
-        await soak.transport.run(["/bin/true"], check=True)
+        await warm(soak)
         before = soak.held()
         odd = 0
         for _ in range(TIMES):
             odd += await fault(call)
-        await soak.transport.run(["/bin/true"], check=True)  # reconnects, where it was lost
+        await warm(soak)  # reconnects, where it was lost
         after = await soak.settled(before)
         more = {what: count - asdict(before)[what] for what, count in asdict(after).items()}
         figures = {**more, "ended otherwise": odd}
@@ -172,7 +172,6 @@ async def soak_one(stack: Stack, name: str, folder: Path) -> list[str]:
     async with transport:
         for _ in range(10):
             await asyncio.gather(*(transport.run(["/bin/true"], check=True) for _ in range(100)))
-        await warm(soak)
         wrong = await disturbed(soak, soak.time_out) + await disturbed(soak, soak.cancel)
         made = (logins() or 0) - started
         print(f"  logins of {1000 + 6 * TIMES} calls: {made} (must be 1)")
