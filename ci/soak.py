@@ -69,16 +69,14 @@ class Soak:
         self.transport = SSHTransport(
             SSHOptions(**hop_of(endpoint), via=via, logins_per_minute=100_000)
         )
-
-    def calls(self) -> dict[str, Call]:
-        """Return what is disturbed, by name."""
         argv = ["sh", "-c", SLEEPERS, self.marker]
         run, put, get = self.transport.run, self.transport.put, self.transport.get
-        return {
+        self.calls: dict[str, Call] = {
             "runs": lambda seconds: run(argv, timeout=seconds),
             "puts": lambda seconds: put(self.here / "source", self.there / "put", timeout=seconds),
             "gets": lambda seconds: get(self.there / "source", self.here / "got", timeout=seconds),
         }
+        """What is disturbed, by name."""
 
     def held(self) -> Held:
         """Count."""
@@ -92,12 +90,8 @@ class Soak:
 
     async def settled(self, before: Held) -> Held:
         """Count again, once it is as before or the time is over."""
-        end = time.monotonic() + SETTLE
-        while True:
-            now = self.held()
-            if now == before or time.monotonic() > end:
-                return now
-            await asyncio.sleep(0.05)
+        await self._until(lambda: self.held() == before)
+        return self.held()
 
     async def time_out(self, call: Call) -> bool:
         """Return whether the end of a call that timed out was not confirmed."""
@@ -121,10 +115,22 @@ class Soak:
         """Return whether a call whose session was killed failed otherwise than by the loss."""
         await self.transport.run(["/bin/true"], check=True)
         task = asyncio.ensure_future(call(None))
+        if call is self.calls["runs"]:
+            # What the server had not yet told of a command when it died, nobody can know: a
+            # command is killed while it runs, a transfer at any moment.
+            await self._until(lambda: bool(self.probe.processes(self.marker)))
+            await asyncio.sleep(0.05)
         await asyncio.sleep(MOMENTS.uniform(0, LATEST))
         await asyncio.to_thread(self._cut)
         (found,) = await asyncio.gather(task, return_exceptions=True)
+        await self.transport.run(["/bin/true"], check=True)
+        await self._until(lambda: not self.probe.processes(self.marker))
         return isinstance(found, BaseException) and not isinstance(found, ConnectivityError)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + SETTLE
+        while not condition() and time.monotonic() < end:  # noqa: ASYNC110 - nobody sets an event
+            await asyncio.sleep(0.05)
 
     def _cut(self) -> None:
         with self._faults.cut():
@@ -141,13 +147,13 @@ async def warm(soak: Soak) -> None:
 async def disturbed(soak: Soak, fault: Callable[[Call], Awaitable[bool]]) -> list[str]:
     """Disturb each kind of call, print the figures, and return those that are not as before."""
     wrong: list[str] = []
-    for name, call in soak.calls().items():
-        await soak.transport.run(["/bin/true"], check=True)
+    for name, call in soak.calls.items():
+        await warm(soak)
         before = soak.held()
         odd = 0
         for _ in range(TIMES):
             odd += await fault(call)
-        await soak.transport.run(["/bin/true"], check=True)  # reconnects, where it was lost
+        await warm(soak)  # reconnects, where it was lost
         after = await soak.settled(before)
         more = {what: count - asdict(before)[what] for what, count in asdict(after).items()}
         figures = {**more, "ended otherwise": odd}
@@ -166,7 +172,6 @@ async def soak_one(stack: Stack, name: str, folder: Path) -> list[str]:
     async with transport:
         for _ in range(10):
             await asyncio.gather(*(transport.run(["/bin/true"], check=True) for _ in range(100)))
-        await warm(soak)
         wrong = await disturbed(soak, soak.time_out) + await disturbed(soak, soak.cancel)
         made = (logins() or 0) - started
         print(f"  logins of {1000 + 6 * TIMES} calls: {made} (must be 1)")

@@ -52,8 +52,8 @@ class Engine:
         self._name = name
         self._grace = options.kill_grace
         self._link = Link(options, name, sink)
-        self._files = Files(self._link, options, sink)
         self._orphans = Orphans(self._link, options.kill_grace)
+        self._files = Files(self._link, options, sink, self._orphans.add_file)
 
     async def open(self) -> None:
         """Connect."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import asyncssh
 from transport_core import EventSink, UnsupportedOperationError, Warned
@@ -20,8 +20,15 @@ from ._sh_files import ShellFiles
 class Files:
     """Gives transfers the other side's files, in the way that was chosen or found."""
 
-    def __init__(self, link: Link, options: SSHOptions, sink: EventSink | None) -> None:
-        """Open nothing yet."""
+    def __init__(
+        self,
+        link: Link,
+        options: SSHOptions,
+        sink: EventSink | None,
+        left: Callable[[bytes], None],
+    ) -> None:
+        """Open nothing yet; ``left`` is told of files that the loss of the connection left."""
+        self._left = left
         self._link = link
         self._sftp = SharedSFTP(link)
         self._shell = ShellFiles(link, options.kill_grace)
@@ -48,7 +55,8 @@ class Files:
         if self._without is not None and await self._link.connection() is self._without:
             return self._shell
         try:
-            return SFTPFiles(await stack.enter_async_context(self._sftp.client()))
+            client = await stack.enter_async_context(self._sftp.client())
+            return SFTPFiles(client, self._left)
         except UnsupportedOperationError as error:
             if not self._may_fall_back:
                 raise

@@ -1,7 +1,8 @@
-"""Ends what ran on while the connection was lost, at the next login (LIFE-05).
+"""Ends what ran on while the connection was lost, at the next login (LIFE-05, FILE-02).
 
-A session whose end nobody saw leaves its command running: only another login can end it. Each is
-ended only if it is provably the same process. Knows nothing of dialling.
+A session whose end nobody saw leaves its command running, and a transfer its temporary file: only
+another login can end it. A command is ended only if it is provably the same process; the name of a
+temporary file is given once. Knows nothing of dialling.
 """
 
 from __future__ import annotations
@@ -21,30 +22,36 @@ _MOST = 256
 
 
 class Orphans:
-    """Commands of lost connections, until they are ended."""
+    """What lost connections left, until it is ended."""
 
     def __init__(self, link: Link, grace: float) -> None:
         """Watch a link; ``grace`` is the seconds between TERM and KILL."""
         self._link = link
         self._grace = grace
-        self._leaders: list[_leader.Leader] = []
+        self._left: list[_wire.Plan] = []
         self._ending: asyncio.Task[None] | None = None
         link.on_connected = self._start
 
     def add(self, leader: _leader.Leader) -> None:
         """Note a command whose connection broke; it is ended when there is another one."""
-        self._leaders = [*self._leaders[1 - _MOST :], leader]
+        self._add(_wire.Plan(_leader.reap_script(leader, self._grace), b"", b""))
+
+    def add_file(self, path: bytes) -> None:
+        """Note a temporary file whose connection broke; it is removed likewise."""
+        self._add(_wire.plan([b"rm", b"-f", b"--", path]))
+
+    def _add(self, plan: _wire.Plan) -> None:
+        self._left = [*self._left[1 - _MOST :], plan]
         if self._link.is_open:
             self._start()
 
     def _start(self) -> None:
-        if self._leaders and (self._ending is None or self._ending.done()):
+        if self._left and (self._ending is None or self._ending.done()):
             self._ending = asyncio.create_task(self._end(), name="end orphans")
 
     async def _end(self) -> None:
-        while self._leaders:
-            leader = self._leaders[0]
-            plan = _wire.Plan(_leader.reap_script(leader, self._grace), b"", b"")
+        while self._left:
+            plan = self._left[0]
             reaper = Command(Request(argv=(b"reap",), plan=plan, grace=self._grace))
             try:
                 await _process.run(self._link, reaper)
@@ -52,7 +59,7 @@ class Orphans:
                 return  # lost again: the next login tries again
             if not reaper.complete:
                 return
-            self._leaders.remove(leader)
+            self._left.remove(plan)
 
     async def close(self) -> None:
         """Give up."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import cast
 
 import asyncssh
@@ -36,9 +36,10 @@ class SFTPFiles:
 
     at_once = 16
 
-    def __init__(self, client: asyncssh.SFTPClient) -> None:
-        """Do no I/O."""
+    def __init__(self, client: asyncssh.SFTPClient, left: Callable[[bytes], None]) -> None:
+        """Do no I/O; ``left`` is told of a temporary file that the loss of the connection left."""
         self._client = client
+        self._left = left
 
     async def look(self, path: bytes, *, follow: bool) -> Found | None:
         """See RemoteFiles."""
@@ -139,9 +140,13 @@ class SFTPFiles:
         await self._client.remove(temp)
 
     async def _clean(self, temp: bytes) -> None:
-        with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
+        try:
             async with asyncio.timeout(_CLEAN_SECONDS):
                 await self._client.remove(temp)
+        except (*LOST, TimeoutError):
+            self._left(temp)
+        except (asyncssh.Error, OSError):
+            pass  # it was never made, or has its name already
 
     async def make_directory(self, path: bytes, *, follow: bool) -> bool:
         """See RemoteFiles."""
