@@ -32,7 +32,8 @@ def conformance(session: nox.Session) -> None:
     _install(session, "test")
     session.run(
         "pytest",
-        "-n4",
+        "-n6",
+        "--dist=worksteal",
         "--transport-stack=auto",
         "--transport-report=build/conformance",
         *(f"{suite}/tests/test_conformance.py" for suite in SUITES),

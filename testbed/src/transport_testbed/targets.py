@@ -51,13 +51,16 @@ ENDPOINTS: Mapping[str, str] = {
 """Places that one logs in to, and the endpoint of the stack that each is."""
 
 ASPECTS: Mapping[str, str] = {
-    **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "jump-", "noisy-"))},
+    STACK: "jobs",
+    **{name: "shell" for name in ENDPOINTS if name.startswith(("login-", "noisy-"))},
+    # The same shells once more: what the hop could change is the words on their way to them.
+    **{name: "words" for name in ENDPOINTS if name.startswith("jump-")},
     "one-session": "sessions",
     "ssh-config": "config",
     **{name: "login" for name in ENDPOINTS if name.startswith("auth-")},
     "no-sftp": "files",
 }
-"""Places that differ from ``direct`` in one thing only, and what it is."""
+"""Places that differ from ``here`` or ``direct`` in one thing only, and what it is."""
 
 _FILES_ONLY = frozenset({"sftp-only"})
 """Places that grant files and nothing else: there a transport need not run commands."""

@@ -39,7 +39,7 @@ def _differing(names: list[str], sent: list[bytes], seen: list[bytes]) -> dict[s
 class RunArgvTests:
     """What is sent is what the program receives."""
 
-    @clause("RUN-01", about="shell")
+    @clause("RUN-01", about=("shell", "words"))
     async def test_every_word_arrives_byte_for_byte(self, case: Case) -> None:
         """Whatever a word holds, the program receives exactly its bytes."""
         names, sent = [*WORDS, "100 KB"], [*WORDS.values(), b"x y'" * 25_000]
@@ -90,7 +90,7 @@ class RunArgvTests:
         await failure(TypeError, case.transport.run(["touch", touch], stdin=cast("Any", 7)))
         assert not present(case, trace), "a refused call was sent all the same"
 
-    @clause("RUN-02", about="shell")
+    @clause("RUN-02", about=("shell", "words"))
     async def test_no_shell_acts_on_a_word(self, case: Case) -> None:
         """Words that are commands to some shell have no effect: no file, no expansion."""
         where = case.remote("d")
@@ -101,7 +101,7 @@ class RunArgvTests:
         assert result.stdout.split(b"\0")[:-1] == words
         assert members(case, where) == set()
 
-    @clause("RUN-02", offers=("login-shell",), about="shell")
+    @clause("RUN-02", offers=("login-shell",), about=("shell", "words"))
     async def test_environment_and_directory_pass_every_login_shell(self, case: Case) -> None:
         """The working directory and the environment are no weaker than argv."""
         odd = b"".join((b"it's $a `b` \\ ! =ls \n ", "東".encode(), b"\xff\\"))
@@ -112,7 +112,7 @@ class RunArgvTests:
         assert result.stdout == odd + b"\0" + odd
         assert members(case, where) == {b"here"}
 
-    @clause("RUN-03", offers=("noisy-rc",), about="shell")
+    @clause("RUN-03", offers=("noisy-rc",), about=("shell", "words"))
     async def test_noise_of_the_login_is_in_no_result(self, case: Case) -> None:
         """What rc files print reaches neither stream, however little the command says."""
         quiet, spoken = await asyncio.gather(
@@ -143,7 +143,7 @@ class RunArgvTests:
         await case.transport.get(case.remote("file"), back)
         assert back.read_bytes() == b"content"
 
-    @clause("RUN-09", about="shell")
+    @clause("RUN-09", about=("shell", "words"))
     async def test_environment_values_arrive_byte_for_byte(self, case: Case) -> None:
         """Values are as exact as words; what was there before stays."""
         names, sent = [*WORDS, "100 KB"], [*WORDS.values(), b"z" * 100_000]
@@ -155,7 +155,7 @@ class RunArgvTests:
         assert len(seen) == len(sent) + 2
         assert not _differing(names, sent, seen[1:-1])
 
-    @clause("RUN-09", about="shell")
+    @clause("RUN-09", about=("shell", "words"))
     async def test_names_that_shells_reserve_are_names_all_the_same(self, case: Case) -> None:
         """Variables that some shell treats as its own are set like any other."""
         env = {"IFS": "7", "UID": "4321", "OPTIND": "5", "PATH2": "p", "status": "s", "a_1": "b"}

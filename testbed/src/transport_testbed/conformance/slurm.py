@@ -46,7 +46,7 @@ async def _until(case: Case, job: bytes, state: re.Pattern[bytes]) -> bytes:
 class SlurmTests:
     """The life of a job, seen through run, put and get alone."""
 
-    @clause("RUN-05", offers=("slurm",), seconds=60.0)
+    @clause("RUN-05", offers=("slurm",), about="jobs", seconds=60.0)
     async def test_a_job_runs_and_its_output_comes_back(self, case: Case) -> None:
         """Put a script, submit, look, wait, fetch the output: it is what the job wrote."""
         job, output = await _submit(case, 'printf "job %s ran" "$SLURM_JOB_ID"', "job.sh")
@@ -60,7 +60,7 @@ class SlurmTests:
         await case.transport.get(output, back)
         assert back.read_bytes() == b"job " + job + b" ran"
 
-    @clause("RUN-05", offers=("slurm",), seconds=60.0)
+    @clause("RUN-05", offers=("slurm",), about="jobs", seconds=60.0)
     async def test_a_running_job_can_be_cancelled(self, case: Case) -> None:
         """After scancel the job is over, and its processes are gone."""
         job, _ = await _submit(case, f"sleep 1000 # {case.marker}", "long.sh")
@@ -71,7 +71,7 @@ class SlurmTests:
         over = await _until(case, job, OVER)
         assert b"JobState=CANCELLED" in over
 
-    @clause("ERR-02", needs=Capability.RUN, offers=("slurm",))
+    @clause("ERR-02", needs=Capability.RUN, offers=("slurm",), about="jobs")
     async def test_a_refused_submission_is_told_from_an_unknown_one(self, case: Case) -> None:
         """What Slurm refused is finished: there is no job, and no need to look for one."""
         words = ["sbatch", "--parsable", "--partition=no-such-partition", "--wrap=true"]
