@@ -74,7 +74,7 @@ class TooMuchIsRaw(LocalTransport):
     """More than a process can be given is the system's own error."""
 
     async def run(self, argv: Any, **options: Any) -> Any:
-        if not isinstance(argv, (str, bytes)) and any(len(str(word)) > 2**21 for word in argv):
+        if not isinstance(argv, (str, bytes)) and any(len(str(word)) > 2**17 for word in argv):
             raise OSError(errno.E2BIG, "raw")
         return await super().run(argv, **options)
 
