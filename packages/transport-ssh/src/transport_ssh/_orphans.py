@@ -30,6 +30,7 @@ class Orphans:
         self._grace = grace
         self._left: list[_wire.Plan] = []
         self._ending: asyncio.Task[None] | None = None
+        self._is_due = False
         link.on_connected = self._start
 
     def add(self, leader: _leader.Leader) -> None:
@@ -46,11 +47,19 @@ class Orphans:
             self._start()
 
     def _start(self) -> None:
+        self._is_due = True
         if self._left and (self._ending is None or self._ending.done()):
             self._ending = asyncio.create_task(self._end(), name="end orphans")
 
     async def _end(self) -> None:
-        while self._left:
+        """Try once for each login, one that comes while an earlier try fails included."""
+        while self._is_due and self._left:
+            self._is_due = False
+            await self._end_all()
+
+    async def _end_all(self) -> None:
+        # Who tidies up does not log in for it: that is left to the next call.
+        while self._left and self._link.is_open:
             plan = self._left[0]
             reaper = Command(Request(argv=(b"reap",), plan=plan, grace=self._grace))
             try:
