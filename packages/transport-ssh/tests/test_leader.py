@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +87,31 @@ def test_the_stop_script_ends_a_group_and_says_so(child: subprocess.Popen[bytes]
     assert subprocess.check_output(["sh", "-c", script]) == b"gone\n"
     assert child.wait(5) == -9
     assert b"!" not in script
+
+
+def test_a_group_of_the_same_number_is_not_ours_if_another_leads_it(
+    child: subprocess.Popen[bytes],
+) -> None:
+    """Our leader ended long ago, and its number was given anew; ours may be gone as well."""
+    right = leader_of(child.pid)
+    other = Leader(right.pid, right.boot, "1")
+    script = _leader.stop_script(child.pid, 0.1, other)
+    assert subprocess.check_output(["sh", "-c", script]) == b"gone\n"
+    assert child.poll() is None
+    assert subprocess.check_output(["sh", "-c", _leader.stop_script(child.pid, 0.1, right)])
+    assert child.wait(5) == -9
+    script = _leader.stop_script(child.pid, 0.1, right)
+    assert subprocess.check_output(["sh", "-c", script]) == b"gone\n"
+
+
+def test_children_of_a_leader_that_has_ended_stay(child: subprocess.Popen[bytes]) -> None:
+    """It is there for as long as nobody reaps it; what it left belongs to the user."""
+    right = leader_of(child.pid)
+    os.kill(child.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert subprocess.check_output(["sh", "-c", _leader.reap_script(right, 0.1)]) == b""
+    os.killpg(child.pid, 0)
+    os.killpg(child.pid, signal.SIGKILL)
 
 
 def test_the_reap_script_ends_only_the_very_same_process(

@@ -137,7 +137,9 @@ def test_a_refused_login_is_not_tried_again_for_ten_minutes() -> None:
     """Following calls get the refusal at once: a site locks who is refused too often."""
     link = Link()
     plan = link.dial()
-    refusal = AuthenticationError("not let in", hop=TARGET.hop, hint="check the key")
+    refusal = AuthenticationError(
+        "not let in", tried=("publickey",), hop=TARGET.hop, hint="check the key"
+    )
     link.state.failed(plan.number, refusal)
     for _ in range(100):
         link.now += 5.9
@@ -152,10 +154,17 @@ def test_a_refused_login_is_not_tried_again_for_ten_minutes() -> None:
     assert isinstance(link.state.needed(), Dial)
 
 
+def test_a_callback_that_failed_is_no_refusal() -> None:
+    """Nothing was given to the server: the next call may log in, at the ordinary pace."""
+    link = Link()
+    link.state.failed(link.dial().number, AuthenticationError("the callback failed"))
+    assert isinstance(link.state.needed(), Dial)
+
+
 def test_a_login_after_the_quiet_time_that_fails_otherwise_is_no_refusal() -> None:
     """The old refusal is not told again."""
     link = Link()
-    link.state.failed(link.dial().number, AuthenticationError("not let in"))
+    link.state.failed(link.dial().number, AuthenticationError("not let in", tried=("password",)))
     link.now = 600.0
     link.state.failed(link.dial().number, ConnectivityError("unreachable"))
     assert isinstance(link.state.needed(), Dial)
@@ -261,7 +270,11 @@ class LinkMachine(RuleBasedStateMachine):
             assert kept == (outcome == "yes" and not self.closed)
             self.open = number if kept else None
         else:
-            error = AuthenticationError("no") if outcome == "refused" else OSError("no")
+            error = (
+                AuthenticationError("no", tried=("password",))
+                if outcome == "refused"
+                else OSError("no")
+            )
             self.state.failed(number, error)
         self.answered += ["by the dial"] * self.waiting
         self.waiting = 0

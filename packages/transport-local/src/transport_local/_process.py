@@ -120,6 +120,8 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to the group; of no effect if nothing of it is left."""
+        if self._look() and self.ending is not None and not self.ending.is_known:
+            return  # reaped by somebody else: its number may be a stranger's by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, number)
 

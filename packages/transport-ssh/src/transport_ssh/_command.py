@@ -172,7 +172,12 @@ class Command(asyncssh.SSHClientSession[bytes]):
     @property
     def orphan(self) -> _leader.Leader | None:
         """Its leader, if it was begun and nobody saw it end: it may run on without us."""
-        return None if self.is_told or self.stopped else _leader.read_leader(self.begin.value)
+        return None if self.is_told or self.stopped else self.leader
+
+    @property
+    def leader(self) -> _leader.Leader | None:
+        """The leader of its process group, as far as the begin marker tells who that is."""
+        return _leader.read_leader(self.begin.value)
 
     @property
     def complete(self) -> bool:

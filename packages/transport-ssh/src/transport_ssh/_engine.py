@@ -53,7 +53,8 @@ class Engine:
         self._grace = options.kill_grace
         self._link = Link(options, name, sink)
         self._orphans = Orphans(self._link, options.kill_grace)
-        self._files = Files(self._link, options, sink, self._orphans.add_file)
+        left = self._orphans.add_file if options.commands else _forget
+        self._files = Files(self._link, options, sink, left)
 
     async def open(self) -> None:
         """Connect."""
@@ -163,6 +164,10 @@ class Engine:
             transport=self._name,
             hint=self._link.held,
         )
+
+
+def _forget(path: bytes) -> None:
+    """Leave a temporary file of a lost connection: nothing but a command could remove it."""
 
 
 def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes]) -> BinaryIO:

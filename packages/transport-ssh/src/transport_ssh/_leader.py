@@ -50,20 +50,32 @@ def read_leader(told: bytes | None) -> Leader | None:
 def reap_script(leader: Leader, grace: float) -> bytes:
     """Return a command that ends the group of a process if that is still the same one.
 
-    It may run on another machine of the same name, or after the PID was given to another.
+    It may run on another machine of the same name, or after the PID was given to another. A
+    leader that has ended and is only not reaped has left its children to the user.
     """
     boot, start = leader.boot.encode(), leader.start.encode()
     check = (
         b"{ read -r b <%s;read -r l </proc/%d/stat;} 2>/dev/null||exit 0;"
-        b'[ "$b" = %s ]||exit 0;set -- ${l##*)};[ "${%d}" = %s ]||exit 0;'
+        b'[ "$b" = %s ]||exit 0;set -- ${l##*)};[ "${%d}" = %s ]||exit 0;[ "$1" = Z ]&&exit 0;'
         % (BOOT, leader.pid, boot, _STAT_START + 1, start)
     )
     return b"exec /bin/sh -c '" + check + _stop_body(leader.pid, grace) + b"'"
 
 
-def stop_script(pgid: int, grace: float) -> bytes:
-    """Return a command that ends a process group, and prints ``gone`` once it is (RUN-11)."""
-    return b"exec /bin/sh -c '" + _stop_body(pgid, grace) + b"'"
+def stop_script(pgid: int, grace: float, leader: Leader | None = None) -> bytes:
+    """Return a command that ends a process group, and prints ``gone`` once it is (RUN-11).
+
+    With its leader known, a group of the same number that another process leads by now is left
+    alone: ours has ended, since a number is given anew only when its group is empty.
+    """
+    check = b""
+    if leader is not None:
+        check = b"l=;{ read -r l </proc/%d/stat;} 2>/dev/null;" % leader.pid
+        check += b'set -- ${l##*)};case "$l:${%d}" in :*|*:%s);;*)echo gone;exit 0;;esac;' % (
+            _STAT_START + 1,
+            leader.start.encode(),
+        )
+    return b"exec /bin/sh -c '" + check + _stop_body(pgid, grace) + b"'"
 
 
 def signal_script(pgid: int, name: str) -> bytes:

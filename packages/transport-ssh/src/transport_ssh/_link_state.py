@@ -133,7 +133,8 @@ class LinkState:
         if not self._current(number, Phase.DIALLING):
             return
         self.phase, self.held = Phase.IDLE, None
-        if isinstance(error, AuthenticationError):
+        # A callback that failed has been refused by nobody, and nothing was given to the server.
+        if isinstance(error, AuthenticationError) and error.tried:
             self._refusal = error
             self._backoff.refused()
         else:

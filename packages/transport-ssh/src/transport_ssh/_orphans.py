@@ -19,6 +19,8 @@ from ._link import Link
 
 # More are forgotten, the oldest first: each costs a session after a loss.
 _MOST = 256
+# What one may take above the grace: a turn, a session, and an end that is seen.
+_SECONDS = 15.0
 
 
 class Orphans:
@@ -63,12 +65,14 @@ class Orphans:
             plan = self._left[0]
             reaper = Command(Request(argv=(b"reap",), plan=plan, grace=self._grace))
             try:
-                await _process.run(self._link, reaper)
-            except TransportError:
-                return  # lost again: the next login tries again
+                async with asyncio.timeout(self._grace + _SECONDS):
+                    await _process.run(self._link, reaper)
+            except (TransportError, TimeoutError):
+                return  # lost again, or a file system that hangs: the next login tries again
             if not reaper.complete:
                 return
-            self._left.remove(plan)
+            if plan in self._left:  # else it was pushed out meanwhile
+                self._left.remove(plan)
 
     async def close(self) -> None:
         """Give up."""

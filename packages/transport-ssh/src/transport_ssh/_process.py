@@ -102,13 +102,13 @@ async def stop(command: Command) -> bool:
         gone = await _stop_by_signal(command, ("TERM", "KILL"))
     else:
         grace = command.request.grace
-        seen = await _stop_by_group(connection, command.pgid, grace)
+        seen = await _stop_by_group(connection, command.pgid, command.leader, grace)
         if seen is None:
             # No session but this one is to be had. It ends, by signals, to make room for one
             # that sees whether all of the group are gone.
             await _stop_by_signal(command, ("TERM", "KILL"))
             channel.abort()
-            seen = await _stop_by_group(connection, command.pgid, 0.0)
+            seen = await _stop_by_group(connection, command.pgid, command.leader, 0.0)
         # The end of the session is the second witness: a group may be another's by then.
         gone = seen is True and await wait_closed(command, _CLOSE_SECONDS)
         # Nobody answers: one more try, without waiting long.
@@ -120,7 +120,10 @@ async def stop(command: Command) -> bool:
 
 
 async def _stop_by_group(
-    connection: asyncssh.SSHClientConnection, pgid: int, grace: float
+    connection: asyncssh.SSHClientConnection,
+    pgid: int,
+    leader: _leader.Leader | None,
+    grace: float,
 ) -> bool | None:
     """Ask a second session to end the group, and return whether it is gone; None without one.
 
@@ -128,7 +131,7 @@ async def _stop_by_group(
     login is root, and after the leader's end. On the command's own connection only: another one
     may lead to another machine of the name.
     """
-    script = _leader.stop_script(pgid, grace)
+    script = _leader.stop_script(pgid, grace, leader)
     killer = await _beside(script, connection, grace + _CONFIRM_SECONDS)
     return None if killer is None else killer.raw_stdout().endswith(b"gone\n")
 
