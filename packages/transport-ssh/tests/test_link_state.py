@@ -17,20 +17,8 @@ from transport_core import (
 )
 from transport_ssh._backoff import Backoff
 from transport_ssh._link_state import (
-    Answer,
-    AskAgain,
-    Dial,
-    GiveUp,
-    LinkState,
-    Loss,
-    Opens,
-    Phase,
-    Reason,
-    Redial,
-    Refuse,
-    Use,
-    Wait,
-)
+    Answer, AskAgain, Dial, GiveUp, LinkState, Loss, Opens, Phase, Reason, Redial, Refuse, Use, Wait,
+)  # fmt: skip
 
 GATE = Loss("hop 1 of 2: u@gate:22", "closed by the other side")
 TARGET = Loss("hop 2 of 2: u@h:22", "closed by the other side")
@@ -122,7 +110,11 @@ def test_a_hop_that_ends_while_the_next_is_dialled_ends_what_was_dialled() -> No
     assert isinstance(link.state.needed(), Dial)
 
 
-@pytest.mark.parametrize("error", (ConnectivityError("x"), HostKeyError("x"), OSError("x")))
+# An authentication error for which nothing was given to the server is a callback's failure.
+OTHERS = (ConnectivityError("x"), HostKeyError("x"), OSError("x"), AuthenticationError("x"))
+
+
+@pytest.mark.parametrize("error", OTHERS)
 def test_a_failed_dial_is_repeated_only_by_a_later_call_and_after_a_pause(error: Exception) -> None:
     """Half a second, then twice as long each time."""
     link = Link()
@@ -137,9 +129,7 @@ def test_a_refused_login_is_not_tried_again_for_ten_minutes() -> None:
     """Following calls get the refusal at once: a site locks who is refused too often."""
     link = Link()
     plan = link.dial()
-    refusal = AuthenticationError(
-        "not let in", tried=("publickey",), hop=TARGET.hop, hint="check the key"
-    )
+    refusal = AuthenticationError("no", tried=("publickey",), hop=TARGET.hop, hint="check the key")
     link.state.failed(plan.number, refusal)
     for _ in range(100):
         link.now += 5.9
@@ -148,16 +138,9 @@ def test_a_refused_login_is_not_tried_again_for_ten_minutes() -> None:
         assert isinstance(answer.error, AuthenticationError)
         assert answer.error is not refusal
         assert answer.error.__cause__ is refusal
-        assert (answer.error.message, answer.error.hop) == ("not let in", TARGET.hop)
+        assert (answer.error.message, answer.error.hop) == ("no", TARGET.hop)
         assert str(answer.error.hint).startswith("check the key; this transport does not log in")
     link.now = 600.0
-    assert isinstance(link.state.needed(), Dial)
-
-
-def test_a_callback_that_failed_is_no_refusal() -> None:
-    """Nothing was given to the server: the next call may log in, at the ordinary pace."""
-    link = Link()
-    link.state.failed(link.dial().number, AuthenticationError("the callback failed"))
     assert isinstance(link.state.needed(), Dial)
 
 
