@@ -97,6 +97,10 @@ def _files() -> Iterator[tuple[str, str]]:
 
 def _children() -> Iterator[tuple[int, str]]:
     """Yield children, those included that ended and that nobody has waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return  # none: no need to look at every process that there is
     me = os.getpid()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
