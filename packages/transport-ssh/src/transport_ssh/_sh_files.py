@@ -51,9 +51,14 @@ class Step(Command):
         if piece:
             self._pieces.append(piece)
             self._held += len(piece)
-            if self._held > _HELD and self.channel is not None:
-                self.channel.pause_reading()
+            if self._held > _HELD:
+                # In the next turn of the loop, never at once: see SSHProcess._flow.
+                asyncio.get_running_loop().call_soon(self._hold)
             self._news.set()
+
+    def _hold(self) -> None:
+        if self._held > _HELD and self.channel is not None and not self.closed.is_set():
+            self.channel.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The session ended."""

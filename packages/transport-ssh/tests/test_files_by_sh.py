@@ -1,0 +1,87 @@
+"""Files by ``sh``: what is held of them, what an end means, and what a lost put leaves."""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from transport_ssh import KnownHosts, PrivateKey, SSHOptions
+from transport_ssh._link import Link
+from transport_ssh._sh_files import ShellFiles
+from transport_testbed.stack import Stack, StackSpec, providers
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One server without SFTP."""
+    provider = next((each for each in providers() if not each.unavailable()), None)
+    if provider is None:
+        pytest.skip("no stack here")
+    up = provider.start(StackSpec(slurm=False, jump=False, shells=("bash",)))
+    yield up
+    provider.stop(up)
+
+
+@pytest.fixture
+def place(stack: Stack) -> Path:
+    """A directory that the login may write."""
+    path = tempfile.mkdtemp(dir=stack.root)
+    os.chown(path, stack.uid, stack.uid)
+    return Path(path)
+
+
+def options(stack: Stack) -> SSHOptions:
+    """Return how to log in where files go by sh."""
+    endpoint = stack.endpoint("no-sftp")
+    return SSHOptions(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=endpoint.user,
+        auth=PrivateKey(endpoint.identity),
+        known_hosts=KnownHosts(text=endpoint.known_hosts),
+        files="exec",
+    )
+
+
+def offset_of(path: Path) -> int:
+    """Return how far a process has read a file that it has open; 0 if none has."""
+    for fd in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(fd) == str(path):
+                info = Path(fd.parent.parent, "fdinfo", fd.name).read_text()
+                return int(info.split()[1])
+    return 0
+
+
+async def settled(path: Path) -> int:
+    """Return how far a file has been read, once nobody reads on."""
+    before = -1
+    while (now := offset_of(path)) != before:
+        before = now
+        await asyncio.sleep(0.03)
+    return now
+
+
+@pytest.mark.asyncio
+async def test_a_slow_reader_holds_the_other_side_up(stack: Stack, place: Path) -> None:
+    """However much it has read, what is on the way does not grow (FILE-11)."""
+    file, taken = place / "file", 0
+    ahead: list[int] = []
+    with file.open("wb") as new:
+        new.truncate(64 * MIB)
+    link = Link(options(stack), "sh", None)
+    reading = ShellFiles(link, 1.0).read(os.fsencode(file), 64 * MIB)
+    async with contextlib.aclosing(reading) as pieces:
+        async for piece in pieces:
+            taken += len(piece)
+            if taken // MIB > len(ahead):
+                ahead.append(await settled(file) - taken)
+            if taken > 12 * MIB:
+                break
+    await link.close()
+    assert 0 < max(ahead) < 6 * MIB, [each // MIB for each in ahead]
