@@ -8,9 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from transport_ssh import KnownHosts, PrivateKey, SSHOptions
+from transport_core import (
+    CommandError,
+    CommandNotExecutableError,
+    CommandNotFoundError,
+    Delivery,
+    OutputLimitError,
+    TransferError,
+    TransportError,
+    UnsupportedOperationError,
+)
+from transport_ssh import KnownHosts, PrivateKey, SSHOptions, _sh_scripts
 from transport_ssh._link import Link
-from transport_ssh._sh_files import ShellFiles
+from transport_ssh._sh_files import ShellFiles, stands_for
 from transport_testbed.stack import Stack, StackSpec, providers
 
 MIB = 1024 * 1024
@@ -85,3 +95,37 @@ async def test_a_slow_reader_holds_the_other_side_up(stack: Stack, place: Path) 
                 break
     await link.close()
     assert 0 < max(ahead) < 6 * MIB, [each // MIB for each in ahead]
+
+
+@pytest.mark.parametrize(
+    ("kind", "delivery", "told"),
+    [
+        (CommandNotFoundError, Delivery.NOT_SENT, UnsupportedOperationError),
+        (CommandNotExecutableError, Delivery.NOT_SENT, UnsupportedOperationError),
+        (OutputLimitError, Delivery.UNKNOWN, TransferError),
+        (OutputLimitError, Delivery.FINISHED, TransferError),
+        (CommandError, Delivery.UNKNOWN, TransferError),
+    ],
+)
+def test_only_a_shell_that_is_missing_is_told_as_missing(
+    kind: type[CommandError], delivery: Delivery, told: type[TransportError]
+) -> None:
+    """A script that ran and had to be stopped keeps what is known of it."""
+    found = stands_for(kind("why", delivery=delivery), "site")
+    assert (type(found), found.delivery, found.transport) == (told, delivery, "site")
+    assert ("no sh" in found.message) is (told is UnsupportedOperationError)
+
+
+@pytest.mark.asyncio
+async def test_a_script_that_says_too_much_is_not_told_as_unsent(
+    stack: Stack, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ran: the error does not claim otherwise, and keeps its cause."""
+    chatty = (b"sh", b"-c", b"echo made; head -c 200000 /dev/zero >&2; sleep 9", b"sh")
+    monkeypatch.setattr(_sh_scripts, "set_mode", lambda *_: chatty)
+    link = Link(options(stack), "sh", None)
+    with pytest.raises(TransferError) as caught:
+        await ShellFiles(link, 1.0).set_mode(os.fsencode(place), 0o700)
+    await link.close()
+    assert caught.value.delivery is Delivery.UNKNOWN
+    assert isinstance(caught.value.__cause__, OutputLimitError)

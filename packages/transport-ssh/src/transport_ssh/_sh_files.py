@@ -14,9 +14,12 @@ from collections.abc import AsyncGenerator
 
 from transport_core import (
     CommandError,
-    Delivery,
+    CommandNotExecutableError,
+    CommandNotFoundError,
     SizeMismatchError,
     Stdin,
+    TransferError,
+    TransportError,
     UnsupportedOperationError,
 )
 from transport_core.authoring import finish
@@ -224,14 +227,22 @@ class ShellFiles:
         try:
             result = _run_errors.outcome(step, self._link.name)
         except CommandError as error:
-            raise UnsupportedOperationError(
-                "the other side runs no sh, which files need where there is no SFTP",
-                delivery=Delivery.NOT_SENT,
-                transport=self._link.name,
-                hint="ask the site for the sftp subsystem",
-            ) from error
+            raise stands_for(error, self._link.name) from error
         if not result.ok:
             raise _sh_scripts.failure(result.exit_status, result.stderr)
+
+
+def stands_for(error: CommandError, name: str) -> TransportError:
+    """Return what it means for a transfer that a script has no result."""
+    if isinstance(error, (CommandNotFoundError, CommandNotExecutableError)):
+        return UnsupportedOperationError(
+            "the other side runs no sh, which files need where there is no SFTP",
+            delivery=error.delivery,
+            transport=name,
+            hint="ask the site for the sftp subsystem",
+        )
+    # It ran, and may have done its work: it said too much.
+    return TransferError(error.message, delivery=error.delivery, transport=name)
 
 
 async def _counted(new: NewFile) -> AsyncGenerator[bytes, None]:
