@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +13,18 @@ from transport_core import (
     CommandError,
     CommandNotExecutableError,
     CommandNotFoundError,
+    ConnectionLostError,
     Delivery,
     OutputLimitError,
     TransferError,
     TransportError,
     UnsupportedOperationError,
 )
-from transport_ssh import KnownHosts, PrivateKey, SSHOptions, _sh_scripts
+from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport, _sh_scripts
 from transport_ssh._link import Link
 from transport_ssh._sh_files import ShellFiles, stands_for
+from transport_testbed._faults import Sessions
+from transport_testbed._outside import content_of, pids
 from transport_testbed.stack import Stack, StackSpec, providers
 
 MIB = 1024 * 1024
@@ -85,7 +89,7 @@ async def test_a_slow_reader_holds_the_other_side_up(stack: Stack, place: Path) 
     with file.open("wb") as new:
         new.truncate(64 * MIB)
     link = Link(options(stack), "sh", None)
-    reading = ShellFiles(link, 1.0).read(os.fsencode(file), 64 * MIB)
+    reading = ShellFiles(link, 1.0, print).read(os.fsencode(file), 64 * MIB)
     async with contextlib.aclosing(reading) as pieces:
         async for piece in pieces:
             taken += len(piece)
@@ -125,7 +129,42 @@ async def test_a_script_that_says_too_much_is_not_told_as_unsent(
     monkeypatch.setattr(_sh_scripts, "set_mode", lambda *_: chatty)
     link = Link(options(stack), "sh", None)
     with pytest.raises(TransferError) as caught:
-        await ShellFiles(link, 1.0).set_mode(os.fsencode(place), 0o700)
+        await ShellFiles(link, 1.0, print).set_mode(os.fsencode(place), 0o700)
     await link.close()
     assert caught.value.delivery is Delivery.UNKNOWN
     assert isinstance(caught.value.__cause__, OutputLimitError)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["lost", "killed"])
+async def test_a_temporary_of_a_script_that_was_killed_is_removed(
+    stack: Stack, place: Path, tmp_path: Path, how: str
+) -> None:
+    """With the connection: at the next login; alone: at once (FILE-02)."""
+    (tmp_path / "source").write_bytes(b"n" * (8 * MIB))
+    found = options(stack)
+    faults = Sessions(daemon=stack.pids["sshd-no-sftp"], user=found.user or "")
+
+    def disturb(done: int, total: int | None) -> None:
+        if done != 6 * MIB:  # more than a window: the script is there
+            return
+        (temp,) = (os.fsencode(name) for name in os.listdir(place))
+        script = [pid for pid in pids() if temp in content_of(pid, "cmdline")]
+        assert script
+        for pid in script:
+            os.kill(pid, signal.SIGSTOP)
+        if how == "lost":
+            with faults.cut():
+                pass
+        for pid in script:
+            os.kill(pid, signal.SIGKILL)
+
+    async with SSHTransport(found) as ssh:
+        with pytest.raises(ConnectionLostError if how == "lost" else TransferError):
+            await ssh.put(tmp_path / "source", place / "file", progress=disturb)
+        if how == "lost":
+            assert len(os.listdir(place)) == 1
+            await ssh.run(["true"])
+        async with asyncio.timeout(5):
+            while os.listdir(place):
+                await asyncio.sleep(0.01)

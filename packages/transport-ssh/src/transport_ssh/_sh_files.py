@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from transport_core import (
     CommandError,
     CommandNotExecutableError,
     CommandNotFoundError,
+    Delivery,
     SizeMismatchError,
     Stdin,
     TransferError,
@@ -106,10 +108,14 @@ class ShellFiles:
     # Each is a session, and others may want one.
     at_once = 4
 
-    def __init__(self, link: Link, grace: float) -> None:
-        """Do no I/O; ``grace`` is the time between TERM and KILL in seconds."""
+    def __init__(self, link: Link, grace: float, left: Callable[[bytes], None]) -> None:
+        """Do no I/O; ``grace`` is the time between TERM and KILL in seconds.
+
+        ``left`` is told of a temporary file whose script nobody saw end.
+        """
         self._link = link
         self._grace = grace
+        self._left = left
 
     async def look(self, path: bytes, *, follow: bool) -> Found | None:
         """See RemoteFiles."""
@@ -153,9 +159,10 @@ class ShellFiles:
 
     async def put_file(self, target: bytes, new: NewFile) -> None:
         """See RemoteFiles."""
+        temp = _tree.temp_beside(target)
         argv = _sh_scripts.put_file(
             target,
-            _tree.temp_beside(target),
+            temp,
             _tree.parent_of(target),
             overwrite=new.overwrite,
             size=new.size,
@@ -163,14 +170,13 @@ class ShellFiles:
         )
         content = _counted(new)
         async with contextlib.aclosing(content):
-            await self._answer(argv, content, new.size)
+            await self._answer(argv, content, new.size, temp)
 
     async def put_link(self, target: bytes, points_to: bytes, *, overwrite: bool) -> None:
         """See RemoteFiles."""
         temp, parent = _tree.temp_beside(target), _tree.parent_of(target)
-        await self._answer(
-            _sh_scripts.put_link(target, temp, parent, overwrite=overwrite, points_to=points_to)
-        )
+        argv = _sh_scripts.put_link(target, temp, parent, overwrite=overwrite, points_to=points_to)
+        await self._answer(argv, temp=temp)
 
     async def make_directory(self, path: bytes, *, follow: bool) -> bool:
         """See RemoteFiles."""
@@ -186,11 +192,15 @@ class ShellFiles:
         await self._answer(_sh_scripts.set_mode(path, mode))
 
     async def _answer(
-        self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
+        self,
+        argv: tuple[bytes, ...],
+        stdin: Stdin = None,
+        announced: int = 0,
+        temp: bytes | None = None,
     ) -> bytes:
         """Run a script to its end and return its stdout, which is short."""
         answer = b""
-        answers = self._answers(argv, stdin, announced)
+        answers = self._answers(argv, stdin, announced, temp)
         async with contextlib.aclosing(answers):
             async for piece in answers:
                 answer += piece
@@ -199,7 +209,11 @@ class ShellFiles:
         return answer
 
     async def _answers(
-        self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
+        self,
+        argv: tuple[bytes, ...],
+        stdin: Stdin = None,
+        announced: int = 0,
+        temp: bytes | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Run a script and give its stdout as it comes; left early, it is stopped."""
         request = Request(
@@ -211,6 +225,7 @@ class ShellFiles:
         )
         step = Step(request, announced)
         running = asyncio.create_task(run(self._link, step))
+        running.add_done_callback(functools.partial(self._ended, step, temp))
         try:
             async with contextlib.aclosing(step.pieces(running)) as pieces:
                 async for piece in pieces:
@@ -219,8 +234,14 @@ class ShellFiles:
         finally:
             running.cancel()
             await finish(asyncio.wait({running}))
-            _ = running.cancelled() or running.exception()  # seen: the first error is told
         self._check(step)
+
+    def _ended(self, step: Step, temp: bytes | None, running: asyncio.Task[None]) -> None:
+        """Tell of what may be left: a script that exits takes its temporary away, KILL does not."""
+        error = None if running.cancelled() else running.exception()
+        unsent = isinstance(error, TransportError) and error.delivery is Delivery.NOT_SENT
+        if temp is not None and step.channel is not None and step.status is None and not unsent:
+            self._left(temp)
 
     def _check(self, step: Step) -> None:
         """Raise what the end of a script stands for."""
