@@ -27,11 +27,11 @@ class Files:
         sink: EventSink | None,
         left: Callable[[bytes], None],
     ) -> None:
-        """Open nothing yet; ``left`` is told of files that the loss of the connection left."""
+        """Open nothing yet; ``left`` is told of temporary files that may be left."""
         self._left = left
         self._link = link
         self._sftp = SharedSFTP(link)
-        self._shell = ShellFiles(link, options.kill_grace)
+        self._shell = ShellFiles(link, options.kill_grace, left)
         self._way = options.files
         self._may_fall_back = options.files == "auto" and options.commands
         self._sink = sink

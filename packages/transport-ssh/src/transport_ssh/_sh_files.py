@@ -9,14 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from transport_core import (
     CommandError,
+    CommandNotExecutableError,
+    CommandNotFoundError,
     Delivery,
     SizeMismatchError,
     Stdin,
+    TransferError,
+    TransportError,
     UnsupportedOperationError,
 )
 from transport_core.authoring import finish
@@ -51,9 +56,14 @@ class Step(Command):
         if piece:
             self._pieces.append(piece)
             self._held += len(piece)
-            if self._held > _HELD and self.channel is not None:
-                self.channel.pause_reading()
+            if self._held > _HELD:
+                # In the next turn of the loop, never at once: see SSHProcess._flow.
+                asyncio.get_running_loop().call_soon(self._hold)
             self._news.set()
+
+    def _hold(self) -> None:
+        if self._held > _HELD and self.channel is not None and not self.closed.is_set():
+            self.channel.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The session ended."""
@@ -98,10 +108,14 @@ class ShellFiles:
     # Each is a session, and others may want one.
     at_once = 4
 
-    def __init__(self, link: Link, grace: float) -> None:
-        """Do no I/O; ``grace`` is the time between TERM and KILL in seconds."""
+    def __init__(self, link: Link, grace: float, left: Callable[[bytes], None]) -> None:
+        """Do no I/O; ``grace`` is the time between TERM and KILL in seconds.
+
+        ``left`` is told of a temporary file whose script nobody saw end.
+        """
         self._link = link
         self._grace = grace
+        self._left = left
 
     async def look(self, path: bytes, *, follow: bool) -> Found | None:
         """See RemoteFiles."""
@@ -145,9 +159,10 @@ class ShellFiles:
 
     async def put_file(self, target: bytes, new: NewFile) -> None:
         """See RemoteFiles."""
+        temp = _tree.temp_beside(target)
         argv = _sh_scripts.put_file(
             target,
-            _tree.temp_beside(target),
+            temp,
             _tree.parent_of(target),
             overwrite=new.overwrite,
             size=new.size,
@@ -155,14 +170,13 @@ class ShellFiles:
         )
         content = _counted(new)
         async with contextlib.aclosing(content):
-            await self._answer(argv, content, new.size)
+            await self._answer(argv, content, new.size, temp)
 
     async def put_link(self, target: bytes, points_to: bytes, *, overwrite: bool) -> None:
         """See RemoteFiles."""
         temp, parent = _tree.temp_beside(target), _tree.parent_of(target)
-        await self._answer(
-            _sh_scripts.put_link(target, temp, parent, overwrite=overwrite, points_to=points_to)
-        )
+        argv = _sh_scripts.put_link(target, temp, parent, overwrite=overwrite, points_to=points_to)
+        await self._answer(argv, temp=temp)
 
     async def make_directory(self, path: bytes, *, follow: bool) -> bool:
         """See RemoteFiles."""
@@ -178,11 +192,15 @@ class ShellFiles:
         await self._answer(_sh_scripts.set_mode(path, mode))
 
     async def _answer(
-        self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
+        self,
+        argv: tuple[bytes, ...],
+        stdin: Stdin = None,
+        announced: int = 0,
+        temp: bytes | None = None,
     ) -> bytes:
         """Run a script to its end and return its stdout, which is short."""
         answer = b""
-        answers = self._answers(argv, stdin, announced)
+        answers = self._answers(argv, stdin, announced, temp)
         async with contextlib.aclosing(answers):
             async for piece in answers:
                 answer += piece
@@ -191,7 +209,11 @@ class ShellFiles:
         return answer
 
     async def _answers(
-        self, argv: tuple[bytes, ...], stdin: Stdin = None, announced: int = 0
+        self,
+        argv: tuple[bytes, ...],
+        stdin: Stdin = None,
+        announced: int = 0,
+        temp: bytes | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Run a script and give its stdout as it comes; left early, it is stopped."""
         request = Request(
@@ -203,6 +225,7 @@ class ShellFiles:
         )
         step = Step(request, announced)
         running = asyncio.create_task(run(self._link, step))
+        running.add_done_callback(functools.partial(self._ended, step, temp))
         try:
             async with contextlib.aclosing(step.pieces(running)) as pieces:
                 async for piece in pieces:
@@ -211,22 +234,36 @@ class ShellFiles:
         finally:
             running.cancel()
             await finish(asyncio.wait({running}))
-            _ = running.cancelled() or running.exception()  # seen: the first error is told
         self._check(step)
+
+    def _ended(self, step: Step, temp: bytes | None, running: asyncio.Task[None]) -> None:
+        """Tell of what may be left: a script that exits takes its temporary away, KILL does not."""
+        error = None if running.cancelled() else running.exception()
+        unsent = isinstance(error, TransportError) and error.delivery is Delivery.NOT_SENT
+        if temp is not None and step.channel is not None and step.status is None and not unsent:
+            self._left(temp)
 
     def _check(self, step: Step) -> None:
         """Raise what the end of a script stands for."""
         try:
             result = _run_errors.outcome(step, self._link.name)
         except CommandError as error:
-            raise UnsupportedOperationError(
-                "the other side runs no sh, which files need where there is no SFTP",
-                delivery=Delivery.NOT_SENT,
-                transport=self._link.name,
-                hint="ask the site for the sftp subsystem",
-            ) from error
+            raise stands_for(error, self._link.name) from error
         if not result.ok:
             raise _sh_scripts.failure(result.exit_status, result.stderr)
+
+
+def stands_for(error: CommandError, name: str) -> TransportError:
+    """Return what it means for a transfer that a script has no result."""
+    if isinstance(error, (CommandNotFoundError, CommandNotExecutableError)):
+        return UnsupportedOperationError(
+            "the other side runs no sh, which files need where there is no SFTP",
+            delivery=error.delivery,
+            transport=name,
+            hint="ask the site for the sftp subsystem",
+        )
+    # It ran, and may have done its work: it said too much.
+    return TransferError(error.message, delivery=error.delivery, transport=name)
 
 
 async def _counted(new: NewFile) -> AsyncGenerator[bytes, None]:
