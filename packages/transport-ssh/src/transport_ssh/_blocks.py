@@ -21,6 +21,7 @@ _AHEAD = 16
 _LARGEST = 128 * 1024
 _SINGLE_REQUESTS = 0  # what ``open`` takes as block_size so that one read is one request
 _CLOSE_SECONDS = 0.5
+_leaving: set[asyncio.Task[None]] = set()  # the loop keeps no reference to its tasks
 
 
 @contextlib.asynccontextmanager
@@ -31,15 +32,35 @@ async def opened(
     attrs: asyncssh.SFTPAttrs = _NO_ATTRS,
 ) -> AsyncGenerator[asyncssh.SFTPClientFile, None]:
     """Open a file, and close it; after a failure a silent server is not waited for."""
-    file = await client.open(path, flags, attrs, encoding=None, block_size=_SINGLE_REQUESTS)
+    opening = asyncio.ensure_future(
+        client.open(path, flags, attrs, encoding=None, block_size=_SINGLE_REQUESTS)
+    )
+    try:
+        file = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # The server opens it all the same, and the session lives on for other transfers.
+        leaving = asyncio.create_task(_leave(opening), name="leave a file")
+        _leaving.add(leaving)
+        leaving.add_done_callback(_leaving.discard)
+        raise
     try:
         yield file
     except BaseException:
-        with contextlib.suppress(asyncssh.Error, OSError, ValueError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await file.close()
+        await _close(file)
         raise
     await file.close()
+
+
+async def _close(file: asyncssh.SFTPClientFile) -> None:
+    with contextlib.suppress(asyncssh.Error, OSError, ValueError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await file.close()
+
+
+async def _leave(opening: asyncio.Future[asyncssh.SFTPClientFile]) -> None:
+    """Close a file that nobody waits for; the answer comes, or the end of the session."""
+    with contextlib.suppress(asyncssh.Error, OSError, ValueError):
+        await _close(await opening)
 
 
 def block_size(client: asyncssh.SFTPClient) -> int:

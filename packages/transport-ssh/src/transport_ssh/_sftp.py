@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, cast
 
 import asyncssh
 from transport_core import Delivery, UnsupportedOperationError
@@ -18,6 +18,8 @@ from ._link import Link, Turn
 from ._translate import LOST, lost_error
 
 _CLOSE_SECONDS = 1.0
+
+_Session = tuple[asyncssh.SSHWriter[Any], asyncssh.SSHReader[Any], asyncssh.SSHReader[Any]]
 
 
 class SharedSFTP:
@@ -79,7 +81,7 @@ class SharedSFTP:
         await finish(self._end(*self._take()))
         async with contextlib.AsyncExitStack() as opened:
             turn = await opened.enter_async_context(self._link.turn())
-            client = await self._open(turn)
+            client = await self._open(turn, opened)
             opened.callback(client.exit)
             self._stack = opened.pop_all()
         self._client, self._admitted = client, self._arrivals
@@ -99,16 +101,17 @@ class SharedSFTP:
             return True
         return False
 
-    async def _open(self, turn: Turn) -> asyncssh.SFTPClient:
+    async def _open(self, turn: Turn, held: contextlib.AsyncExitStack) -> asyncssh.SFTPClient:
         async def opening(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
             self._connection = connection
-            starting = asyncio.ensure_future(_start(connection))
+            asked = asyncio.ensure_future(connection.open_session(subsystem="sftp", encoding=None))
             try:
-                return await asyncio.shield(starting)
+                return await _start(connection, await asyncio.shield(asked))
             except asyncio.CancelledError:
-                # Half-open it would keep a session of the server's: let it open, then leave it.
-                starting.add_done_callback(_leave)
-                await finish(asyncio.wait({starting}, timeout=_CLOSE_SECONDS))
+                # The server may be opening it still, and counts it until it is closed: so long
+                # it keeps its turn.
+                leaving = self._in_background(_leave(asked, held.pop_all()))
+                await finish(asyncio.wait({leaving}, timeout=_CLOSE_SECONDS))
                 raise
 
         try:
@@ -127,9 +130,14 @@ class SharedSFTP:
             self._give_up()
 
     def _give_up(self) -> None:
-        task = asyncio.create_task(self._end(*self._take()), name="give up sftp")
+        self._in_background(self._end(*self._take()))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do it in a task that is kept until it ends."""
+        task = asyncio.create_task(work, name="give up sftp")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        return task
 
     def _take(self) -> tuple[asyncssh.SFTPClient | None, contextlib.AsyncExitStack]:
         """Take the session away at once, so that no transfer begins on one that is being closed."""
@@ -148,33 +156,47 @@ class SharedSFTP:
         await stack.aclose()
 
     async def close(self) -> None:
-        """Close the session."""
+        """Close the session; one that still opens ends with the connection, if not before."""
         await self._end(*self._take())
         if self._closing:
-            await asyncio.wait(self._closing)
+            await asyncio.wait(self._closing, timeout=_CLOSE_SECONDS)
 
 
-async def _start(connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
-    """Open a session and SFTP on it; asyncssh leaves the session open if SFTP does not start."""
-    channels: list[Any] = []
-    open_session = connection.open_session
+class _Opened:
+    """A connection on which asyncssh's SFTP finds its session open already.
 
-    async def opening(*args: Any, **options: Any) -> Any:
-        opened = await open_session(*args, **options)
-        channels.append(opened[0].channel)
-        return opened
+    asyncssh leaves a session open whose SFTP does not start, and does not say which one it is.
+    """
 
-    connection.open_session = opening  # type: ignore[method-assign]
+    def __init__(self, connection: asyncssh.SSHClientConnection, session: _Session) -> None:
+        self._connection = connection
+        self._session = session
+
+    async def open_session(self, **_: Any) -> _Session:
+        """Return the session; how it was to be opened is what it was opened with."""
+        return self._session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+async def _start(
+    connection: asyncssh.SSHClientConnection, session: _Session
+) -> asyncssh.SFTPClient:
+    """Start SFTP on a session, or close it."""
+    start = asyncssh.SSHClientConnection.start_sftp_client
     try:
-        return await connection.start_sftp_client(path_encoding=None)
+        return await start(cast(Any, _Opened(connection, session)), path_encoding=None)
     except BaseException:
-        for channel in channels:
-            channel.abort()
+        session[0].channel.abort()
         raise
-    finally:
-        del connection.open_session
 
 
-def _leave(starting: asyncio.Future[asyncssh.SFTPClient]) -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        starting.result().exit()
+async def _leave(asked: asyncio.Future[_Session], held: contextlib.AsyncExitStack) -> None:
+    """Close a session that was asked for once it is open; until then ``held`` is held."""
+    async with held:
+        with contextlib.suppress(asyncssh.Error, OSError):
+            channel = (await asked)[0].channel
+            channel.abort()
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await channel.wait_closed()
