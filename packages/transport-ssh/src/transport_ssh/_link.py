@@ -176,6 +176,7 @@ class Link:
         *,
         sent: Callable[[], bool] = lambda: False,
         cut: Callable[[], bool] = lambda: False,
+        log_in: bool = True,
     ) -> T:
         """Open a session; a refused or unsent open is repeated, since it ran nothing.
 
@@ -184,6 +185,7 @@ class Link:
             turn: The turn under which it is held.
             sent: Whether the request may have reached the server.
             cut: Whether the server has closed the channel of the request by itself.
+            log_in: Whether to log in if there is no connection.
 
         Raises:
             ConnectionLostError: The connection broke after the request was sent, or again and
@@ -192,7 +194,7 @@ class Link:
             UnsupportedOperationError: The server refuses such a request.
         """
         try:
-            return await self._open(opening, turn, sent, cut)
+            return await self._open(opening, turn, sent, cut, log_in=log_in)
         finally:
             self._asking.discard(turn)
 
@@ -202,9 +204,13 @@ class Link:
         turn: Turn,
         sent: Callable[[], bool],
         cut: Callable[[], bool],
+        *,
+        log_in: bool,
     ) -> T:
         opens = Opens(random.random)
         while True:
+            if not (log_in or self.is_open):
+                raise ConnectivityError("no connection, and none is made", transport=self.name)
             connection = await self.connection()
             try:
                 opened = await opening(connection)

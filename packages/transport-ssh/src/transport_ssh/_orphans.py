@@ -60,13 +60,12 @@ class Orphans:
             await self._end_all()
 
     async def _end_all(self) -> None:
-        # Who tidies up does not log in for it: that is left to the next call.
-        while self._left and self._link.is_open:
+        while self._left:
             plan = self._left[0]
             reaper = Command(Request(argv=(b"reap",), plan=plan, grace=self._grace))
             try:
                 async with asyncio.timeout(self._grace + _SECONDS):
-                    await _process.run(self._link, reaper)
+                    await _process.run(self._link, reaper, log_in=False)
             except (TransportError, TimeoutError):
                 return  # lost again, or a file system that hangs: the next login tries again
             if not reaper.complete:

@@ -26,8 +26,8 @@ _ASK_AGAIN = 0.02
 _CONFIRM_SECONDS = 4.0
 
 
-async def run(link: Link, command: Command) -> None:
-    """Run a command to its end, or until it must be stopped.
+async def run(link: Link, command: Command, *, log_in: bool = True) -> None:
+    """Run a command to its end, or until it must be stopped; ``log_in`` as in ``Link.open``.
 
     ``command`` knows afterwards how far it got, and ``command.stopped`` whether the end of a
     command that had to be stopped was confirmed.
@@ -36,12 +36,14 @@ async def run(link: Link, command: Command) -> None:
         ConnectivityError, UnsupportedOperationError: It could not be started.
         Exception: What the caller's stdin raised.
     """
-    async with started(link, command):
+    async with started(link, command, log_in=log_in):
         await _finish(command)
 
 
 @contextlib.asynccontextmanager
-async def started(link: Link, command: Command) -> AsyncGenerator[None, None]:
+async def started(
+    link: Link, command: Command, *, log_in: bool = True
+) -> AsyncGenerator[None, None]:
     """Send a command; however the context is left, nothing of it is left running.
 
     Raises:
@@ -54,6 +56,7 @@ async def started(link: Link, command: Command) -> AsyncGenerator[None, None]:
                 turn,
                 sent=lambda: command.channel is not None,
                 cut=command.closed.is_set,
+                log_in=log_in,
             )
             yield
         except BaseException:
