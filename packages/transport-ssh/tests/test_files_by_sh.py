@@ -32,7 +32,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """One server without SFTP."""
+    """Servers without Slurm and without a jump host; one of them has no SFTP."""
     provider = next((each for each in providers() if not each.unavailable()), None)
     if provider is None:
         pytest.skip("no stack here")
