@@ -84,7 +84,8 @@ class FilesMeanwhileTests:
         else:
             assert len(arrived) == MANY, "a member is missing, and no error"
         for name in arrived:
-            assert content(case, os.path.join(remote, name)) == name * 50_000, "a part of a file"
+            whole = content(case, os.path.join(remote, name)) == name * 50_000
+            assert whole, f"a part of a file: {name!r}"
 
     @clause("FILE-04")
     async def test_what_appears_at_the_destination_meanwhile_is_not_entered(
