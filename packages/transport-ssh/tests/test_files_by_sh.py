@@ -20,9 +20,18 @@ from transport_core import (
     TransportError,
     UnsupportedOperationError,
 )
-from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport, _sh_scripts
+from transport_ssh import (
+    KnownHosts,
+    PrivateKey,
+    SSHOptions,
+    SSHTransport,
+    _sh_scripts,
+    _wire,
+)
+from transport_ssh._command import Request
 from transport_ssh._link import Link
-from transport_ssh._sh_files import ShellFiles, stands_for
+from transport_ssh._process import started
+from transport_ssh._sh_files import ShellFiles, Step, stands_for
 from transport_testbed._faults import Sessions
 from transport_testbed._outside import content_of, pids
 from transport_testbed.stack import Stack, StackSpec, providers
@@ -162,9 +171,30 @@ async def test_a_temporary_of_a_script_that_was_killed_is_removed(
     async with SSHTransport(found) as ssh:
         with pytest.raises(ConnectionLostError if how == "lost" else TransferError):
             await ssh.put(tmp_path / "source", place / "file", progress=disturb)
-        if how == "lost":
-            assert len(os.listdir(place)) == 1
-            await ssh.run(["true"])
+        if how == "killed":
+            assert os.listdir(place) == []
+            return
+        assert len(os.listdir(place)) == 1
+        await ssh.run(["true"])
         async with asyncio.timeout(5):
             while os.listdir(place):
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.asyncio
+async def test_a_put_that_is_stopped_before_it_was_fed_ends_at_once(
+    stack: Stack, place: Path
+) -> None:
+    """TERM may come while the shell starts its cat, which then never hears of it (FILE-02)."""
+    temp = place / "temp"
+    script = b'trap \'\' TERM; cat >"$1"; rm "$1"'
+    argv = (b"sh", b"-c", script, b"sh", os.fsencode(temp))
+    step = Step(Request(argv=argv, plan=_wire.plan(argv), stdin=b"content", grace=9.0), 7)
+    link = Link(options(stack), "sh", None)
+    with contextlib.suppress(RuntimeError):
+        async with asyncio.timeout(5), started(link, step):
+            while not temp.exists():
+                await asyncio.sleep(0.01)
+            raise RuntimeError("given up")
+    await link.close()
+    assert (step.stopped, temp.exists()) == (True, False)

@@ -250,6 +250,9 @@ class Command(asyncssh.SSHClientSession[bytes]):
             with contextlib.suppress(OSError):
                 self.channel.write_eof()
 
+    def cut_input(self) -> None:
+        """Do nothing: the command is to be stopped, and an end would make a part look whole."""
+
     def _write(self, data: bytes) -> bool:
         """Send; a command that does not read it all, or has ended, is no error (RUN-7)."""
         if self.channel is None or self.closed.is_set():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import asyncssh
 from transport_core import EventSink, UnsupportedOperationError, Warned
@@ -11,7 +11,7 @@ from transport_core.authoring import emit
 
 from ._link import Link
 from ._options import SSHOptions
-from ._remote import RemoteFiles
+from ._remote import Left, RemoteFiles
 from ._sftp import SharedSFTP
 from ._sftp_files import SFTPFiles
 from ._sh_files import ShellFiles
@@ -25,7 +25,7 @@ class Files:
         link: Link,
         options: SSHOptions,
         sink: EventSink | None,
-        left: Callable[[bytes], None],
+        left: Left,
     ) -> None:
         """Open nothing yet; ``left`` is told of temporary files that may be left."""
         self._left = left

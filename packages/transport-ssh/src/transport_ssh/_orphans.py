@@ -39,14 +39,16 @@ class Orphans:
         """Note a command whose connection broke; it is ended when there is another one."""
         self._add(_wire.Plan(_leader.reap_script(leader, self._grace), b"", b""))
 
-    def add_file(self, path: bytes) -> None:
-        """Note a temporary file whose connection broke; it is removed likewise."""
-        self._add(_wire.plan([b"rm", b"-f", b"--", path]))
+    def add_file(self, path: bytes) -> asyncio.Task[None] | None:
+        """Note a temporary file that is left; removed likewise, or now by what is returned."""
+        return self._add(_wire.plan([b"rm", b"-f", b"--", path]))
 
-    def _add(self, plan: _wire.Plan) -> None:
+    def _add(self, plan: _wire.Plan) -> asyncio.Task[None] | None:
         self._left = [*self._left[1 - _MOST :], plan]
         if self._link.is_open:
             self._start()
+            return self._ending
+        return None
 
     def _start(self) -> None:
         self._is_due = True

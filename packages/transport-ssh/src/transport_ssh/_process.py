@@ -101,6 +101,7 @@ async def stop(command: Command) -> bool:
     channel, connection = command.channel, command.connection
     if channel is None or connection is None or connection.is_closed():
         return False
+    command.cut_input()
     if command.pgid is None:
         gone = await _stop_by_signal(command, ("TERM", "KILL"))
     else:

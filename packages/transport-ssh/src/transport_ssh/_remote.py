@@ -6,11 +6,15 @@ beyond what it says. Must not know asyncssh.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from ._tree import Found
+
+Left: TypeAlias = Callable[[bytes], asyncio.Task[None] | None]
+"""Told of a temporary file that may be left; gives what removes it, if anything can now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

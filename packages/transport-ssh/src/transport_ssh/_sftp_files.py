@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import cast
 
 import asyncssh
@@ -19,7 +19,7 @@ from transport_core.authoring import EntryKind, finish
 from . import _tree
 from ._blocks import block_size, opened, read_blocks, write_blocks
 from ._file_errors import raise_explained
-from ._remote import NewFile
+from ._remote import Left, NewFile
 from ._translate import LOST
 from ._tree import Found
 
@@ -36,7 +36,7 @@ class SFTPFiles:
 
     at_once = 16
 
-    def __init__(self, client: asyncssh.SFTPClient, left: Callable[[bytes], None]) -> None:
+    def __init__(self, client: asyncssh.SFTPClient, left: Left) -> None:
         """Do no I/O; ``left`` is told of a temporary file that the loss of the connection left."""
         self._client = client
         self._left = left

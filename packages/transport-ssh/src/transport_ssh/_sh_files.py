@@ -11,7 +11,7 @@ import contextlib
 import errno
 import functools
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 
 from transport_core import (
     CommandError,
@@ -30,10 +30,12 @@ from . import _run_errors, _sh_scripts, _tree, _wire
 from ._command import Command, Request
 from ._link import Link
 from ._process import run
-from ._remote import NewFile
+from ._remote import Left, NewFile
 from ._tree import Found
 
 _HELD = 1024 * 1024
+# How long a call that fails waits for the removal of a temporary that KILL left.
+_REMOVING_SECONDS = 1.0
 
 
 class Step(Command):
@@ -46,6 +48,8 @@ class Step(Command):
         self._pieces: deque[bytes] = deque()
         self._held = 0
         self._news = asyncio.Event()
+        self.removing: asyncio.Task[None] | None = None
+        """What removes its temporary file, if it could not do so itself."""
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Keep stdout until it is taken; more is not sent while there is much."""
@@ -87,15 +91,23 @@ class Step(Command):
                 await self._news.wait()
 
     async def feed(self) -> None:
-        """Send stdin and its end; given up, another end: a put then takes its temporary away."""
+        """Send stdin and its end; given up, another end."""
         try:
             await super().feed()
         finally:
-            if self.channel is not None:
-                # After the proper end, nothing can be written any more.
-                with contextlib.suppress(OSError):
-                    self.channel.write(b"" if self._left > 0 else b"\0")
-                    self.channel.write_eof()
+            self.cut_input()
+
+    def cut_input(self) -> None:
+        """Send an end that no put takes for the proper one: it takes its temporary away.
+
+        TERM alone is not enough: a shell acts on it when its ``cat`` has ended, and one that
+        was being started when TERM came never heard of it.
+        """
+        if self.channel is not None:
+            # After the proper end, nothing can be written any more.
+            with contextlib.suppress(OSError):
+                self.channel.write(b"" if self._left > 0 else b"\0")
+                self.channel.write_eof()
 
     def _write(self, data: bytes) -> bool:
         self._left -= len(data)
@@ -108,7 +120,7 @@ class ShellFiles:
     # Each is a session, and others may want one.
     at_once = 4
 
-    def __init__(self, link: Link, grace: float, left: Callable[[bytes], None]) -> None:
+    def __init__(self, link: Link, grace: float, left: Left) -> None:
         """Do no I/O; ``grace`` is the time between TERM and KILL in seconds.
 
         ``left`` is told of a temporary file whose script nobody saw end.
@@ -234,6 +246,8 @@ class ShellFiles:
         finally:
             running.cancel()
             await finish(asyncio.wait({running}))
+            if step.removing is not None:
+                await asyncio.wait({step.removing}, timeout=_REMOVING_SECONDS)
         self._check(step)
 
     def _ended(self, step: Step, temp: bytes | None, running: asyncio.Task[None]) -> None:
@@ -241,7 +255,7 @@ class ShellFiles:
         error = None if running.cancelled() else running.exception()
         unsent = isinstance(error, TransportError) and error.delivery is Delivery.NOT_SENT
         if temp is not None and step.channel is not None and step.status is None and not unsent:
-            self._left(temp)
+            step.removing = self._left(temp)
 
     def _check(self, step: Step) -> None:
         """Raise what the end of a script stands for."""
