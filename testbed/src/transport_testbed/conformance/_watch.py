@@ -190,10 +190,12 @@ class LoopWatch:
 
 def _callback(frame: FrameType | None) -> FrameType | None:
     """Return the outermost frame of the callback that the loop is running; None between them."""
-    while frame is not None and frame.f_back is not None:
-        if frame.f_back.f_code.co_name == "_run" and _module(frame.f_back) == "asyncio.events":
+    while frame is not None:
+        # Read once: the thread goes on meanwhile, and a frame that returned has no caller.
+        caller = frame.f_back
+        if caller and caller.f_code.co_name == "_run" and _module(caller) == "asyncio.events":
             return frame
-        frame = frame.f_back
+        frame = caller
     return None
 
 
