@@ -11,7 +11,7 @@ from pathlib import Path
 
 from transport_testbed.stack import Provider, Stack, StackError, StackSpec, providers
 
-MODES = ("auto", "native", "none")
+MODES = ("auto", "native", "containers", "none")
 
 
 class NoStackError(Exception):

@@ -119,6 +119,8 @@ class Places:
                 yield _here(workdir)
             return
         stack = self._stack()
+        if name == STACK and not stack.environment:
+            raise NotOfferedError(f"{STACK}: the {stack.provider} have Slurm's commands within")
         endpoint = None if name == STACK else _endpoint(stack, name, alone=alone)
         server = endpoint.server if endpoint else STACK
         with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
@@ -184,7 +186,8 @@ def _here(workdir: str) -> Target:
 
 
 def _within(stack: Stack, workdir: str) -> Target:
-    offers, lacks = _offers({"posix", "slurm"}, uid=os.geteuid())
+    facts = {"posix", "slurm"} | ({"accounting"} if stack.accounting else set())
+    offers, lacks = _offers(facts, uid=os.geteuid())
     return Target(
         name=STACK, workdir=workdir, environment=stack.environment, offers=offers,
         not_offered=lacks, probe=LocalProbe(), facts={"environment": stack.environment},
@@ -200,6 +203,7 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
     facts |= {"no-python"} if endpoint.via and stack.python_free else set()
     facts |= {"noisy-rc"} if "noisy-" in name else set()
     facts |= {"slurm"} if name in _WITH_JOBS else set()
+    facts |= {"accounting"} if name in _WITH_JOBS and stack.accounting else set()
     facts |= {"wrong"} if endpoint.wrong else set()
     facts |= {"asked"} if endpoint.secret else set()
     offers, lacks = _offers(facts, uid=stack.uid)
@@ -321,6 +325,7 @@ _WHY_NOT = {
     "isolated": "it is in direct reach",
     "no-python": "it has Python: a host behind the jump has none",
     "slurm": "it has no Slurm: stack, direct and jump have",
+    "accounting": "it has no Slurm database: stack, direct and jump in containers have",
     "unprivileged": "it is root, who may do everything",
 }
 

@@ -71,6 +71,20 @@ class SlurmTests:
         over = await _until(case, job, OVER)
         assert b"JobState=CANCELLED" in over
 
+    @clause("RUN-05", offers=("slurm", "accounting"), about="jobs", seconds=60.0)
+    async def test_sacct_tells_how_a_job_ended(self, case: Case) -> None:
+        """State and exit code of a job come from Slurm's database within a second of its end."""
+        job, _ = await _submit(case, "exit 7", "fails.sh")
+        over = await _until(case, job, OVER)
+        assert b"JobState=FAILED" in over
+        words = ["sacct", "-X", "-P", "-n", "-o", "JobID,State,ExitCode", "-j", job]
+
+        async def told() -> bool:
+            shown = await case.transport.run(words, check=True)
+            return shown.stdout.strip() == job + b"|FAILED|7:0"
+
+        await case.eventually(told, seconds=1.0)
+
     @clause("ERR-02", needs=Capability.RUN, offers=("slurm",), about="jobs")
     async def test_a_refused_submission_is_told_from_an_unknown_one(self, case: Case) -> None:
         """What Slurm refused is finished: there is no job, and no need to look for one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -94,6 +95,13 @@ class Run:
             return cls.load(root)
         return cls(token=token, root=root, started=0, owner=0, owner_started=0, keep=True)
 
+    @classmethod
+    def of_token(cls, token: str) -> Self | None:
+        """The run called *token* of this user, or None when it has no record any more."""
+        with suppress(OSError, ValueError, TypeError):
+            return cls.load(_state_directory() / token)
+        return None
+
     @property
     def orphaned(self) -> bool:
         """Whether the owner died without stopping a run that it did not mean to leave."""
@@ -159,6 +167,14 @@ class Run:
             pass
         finally:
             os.close(handle)
+
+
+def login_uid() -> int:
+    """The uid that logins run as: ourselves, or, for root, one that no account here has."""
+    if os.geteuid() != 0:
+        return os.geteuid()
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    return next(uid for uid in range(31000, 60000) if uid not in taken)
 
 
 def runs() -> Iterator[Run]:

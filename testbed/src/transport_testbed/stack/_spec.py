@@ -23,6 +23,10 @@ class StackSpec:
     #: Accounts to log in to by certificate, agent, encrypted key, password and one-time code.
     logins: bool = True
     nodes: int = 2
+    #: Slurm's database, where the provider has one: sacct tells of jobs.
+    accounting: bool = True
+    #: A host with Python within the stack's own network, where the provider has networks.
+    workstation: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -107,6 +111,8 @@ class Stack:
     why_not_isolated: str
     #: Whether the login host behind the jump host has no Python.
     python_free: bool
+    #: Whether sacct tells of jobs.
+    accounting: bool
     #: Seconds spent in each phase of the start, in order, and their "total".
     timings: Mapping[str, float]
     pids: Mapping[str, int]

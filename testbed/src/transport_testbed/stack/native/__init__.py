@@ -9,8 +9,9 @@ from pathlib import Path
 
 from transport_testbed.stack._runs import Run, sweep
 from transport_testbed.stack._spec import Stack, StackSpec
+from transport_testbed.stack._timings import Timings
 from transport_testbed.stack.native.acquire import acquire, unavailable
-from transport_testbed.stack.native.assembly import Assembly, Timings
+from transport_testbed.stack.native.assembly import Assembly
 
 __all__ = ["NativeProvider"]
 

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from transport_testbed.stack import _logins
+from transport_testbed.stack._keys import authority_pin, pin
 from transport_testbed.stack._processes import Daemon, spawn
 from transport_testbed.stack._ready import greets, until
-from transport_testbed.stack._runs import Run
+from transport_testbed.stack._runs import Run, login_uid
 from transport_testbed.stack._spec import Endpoint, Stack, StackSpec
+from transport_testbed.stack._timings import Timings
 from transport_testbed.stack.native import keys, logins, namespace, shells, slurm, sshd
 from transport_testbed.stack.native.namespace import Inhabitant, Outcome
 from transport_testbed.stack.native.prefix import Prefix
 from transport_testbed.stack.native.shells import Account
-from transport_testbed.stack.native.site import Site, free_ports, login_uid
+from transport_testbed.stack.native.site import Site, free_ports
 from transport_testbed.stack.native.sshd import Server
 
 #: The login host's address, on the loopback device of its own network.
@@ -38,22 +40,6 @@ OUTSIDE: Mapping[str, Mapping[str, Any]] = {
     # Whatever is asked for, an SFTP server answers.
     "sftp-only": {"internal_sftp": True, "extra": ("ForceCommand internal-sftp",)},
 }
-
-
-@dataclass(slots=True)
-class Timings:
-    """Seconds per phase."""
-
-    begun: float = field(default_factory=time.perf_counter)
-    phases: dict[str, float] = field(default_factory=dict)
-
-    def mark(self, phase: str) -> None:
-        """End a phase; the next one begins."""
-        spent = time.perf_counter() - self.begun - sum(self.phases.values())
-        self.phases[phase] = round(spent, 4)
-
-    def total(self) -> dict[str, float]:
-        return {**self.phases, "total": round(sum(self.phases.values()), 4)}
 
 
 class Assembly:
@@ -105,8 +91,8 @@ class Assembly:
         shells.create(self.site, (*self.people, *others))
         every = (*self.outside, *(self.guarded or ()), *self.behind)
         servers = {each.name: each.dial[0] for each in every}
-        more = logins.KEYS if self.guarded else ()
-        locked = {logins.ENCRYPTED: self.logins.passphrase} if self.guarded else {}
+        more = _logins.KEYS if self.guarded else ()
+        locked = {_logins.ENCRYPTED: self.logins.secrets.passphrase} if self.guarded else {}
         keys.create(self.site, servers, ("user", "hop", *more), locked)
         keys.client_tools(self.site)
         if self.site.spec.slurm:
@@ -184,6 +170,7 @@ class Assembly:
             isolated=bool(outcome.pids),
             why_not_isolated=outcome.why_not,
             python_free=outcome.python_free,
+            accounting=False,
             timings=self.timings.total(),
             pids=pids,
             host_keys={
@@ -207,7 +194,7 @@ class Assembly:
 
     def _endpoints_guarded(self, plain: Server, asking: Server) -> Iterator[Endpoint]:
         for kind, account in self.logins.accounts.items():
-            server = plain if kind in logins.BY_SSHD else asking
+            server = plain if kind in _logins.BY_SSHD else asking
             endpoint = self._endpoint(f"auth-{kind}", server, account)
             yield self.logins.endpoint(self.site, kind, endpoint)
 
@@ -235,11 +222,11 @@ class Assembly:
         host, port = server.dial
         return Endpoint(
             name=name, host=host, port=port, user=account.user, home=account.home, via=via,
-            known_hosts=keys.known_hosts(self.site, server.name, host, port),
-            authority=keys.authority_line(self.site, host, port),
+            known_hosts=pin(keys.host_key(self.site, server.name), host, port),
+            authority=authority_pin(keys.authority(self.site), host, port),
             identity=str(keys.identity(self.site, server.login)),
             login_shell=account.login_shell, server=server.name,
-            wrong=logins.wrong(self.site) if self.guarded else {},
+            wrong=_logins.wrong(keys.identity(self.site, "user").parent) if self.guarded else {},
         )  # fmt: skip
 
 

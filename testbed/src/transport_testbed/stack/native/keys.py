@@ -72,21 +72,6 @@ def _run_all(programs: Iterable[Daemon]) -> None:
         until_success(daemon, pid)
 
 
-def known_hosts(site: Site, server: str, host: str, port: int) -> str:
-    """The known_hosts line that pins *server* at this address."""
-    return f"[{host}]:{port} {_public(host_key(site, server))}\n"
-
-
-def authority_line(site: Site, host: str, port: int) -> str:
-    """The known_hosts line that trusts what the authority has signed, at this address."""
-    return f"@cert-authority [{host}]:{port} {_public(authority(site))}\n"
-
-
-def _public(key: Path) -> str:
-    """Type and public part of a key, as they stand in known_hosts."""
-    return " ".join(key.with_suffix(".pub").read_text().split()[:2])
-
-
 def client_tools(site: Site) -> None:
     """Put OpenSSH's own client beside the keys, for looking at the stack from outside."""
     for tool in ("ssh", "scp", "sftp"):

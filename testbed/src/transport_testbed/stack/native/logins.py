@@ -6,15 +6,15 @@ and pam.py's. Must not know how sshd is started.
 
 from __future__ import annotations
 
-import base64
 import ctypes
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from transport_testbed.stack._logins import BY_PAM, BY_SSHD, ENCRYPTED, KEYS, Secrets, completed
 from transport_testbed.stack._processes import Daemon, spawn
 from transport_testbed.stack._ready import until, until_success
 from transport_testbed.stack._spec import Endpoint
@@ -23,13 +23,6 @@ from transport_testbed.stack.native.shells import Account
 from transport_testbed.stack.native.site import Site
 from transport_testbed.stack.native.sshd import Server
 
-#: Kinds of login, each with an account of its own; the second group is asked by PAM.
-BY_SSHD = ("certificate", "agent", "encrypted-key", "password")
-BY_PAM = ("totp", "two-factors")
-
-#: Keys of these logins. The stranger's is in order, and nobody lets it in.
-KEYS = ("certified", "signer", "stranger")
-ENCRYPTED = "encrypted"
 AGENT = "ssh-agent"
 
 _MATCH = {
@@ -43,18 +36,12 @@ _MATCH = {
 }
 
 
-def _seed() -> str:
-    return base64.b32encode(secrets.token_bytes(20)).decode()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logins:
     """The accounts of one run, by kind, and the secrets that were made for it."""
 
     accounts: Mapping[str, Account]
-    passphrase: str = field(default_factory=secrets.token_urlsafe, repr=False)
-    password: str = field(default_factory=secrets.token_urlsafe, repr=False)
-    codes: str = field(default_factory=_seed, repr=False)
+    secrets: Secrets = field(default_factory=Secrets)
 
     @classmethod
     def of(cls, site: Site) -> Self:
@@ -91,37 +78,17 @@ class Logins:
         names = {**plain.environment, "NSS_WRAPPER_SHADOW": str(shadow)}
         yield replace(plain, environment=names)
         users = [self.accounts[kind].user for kind in BY_PAM]
-        libraries = pam.configure(site, users, self.codes)
+        libraries = pam.configure(site, users, self.secrets.codes)
         path = f"{libraries}:{asking.environment['LD_LIBRARY_PATH']}"
         yield replace(asking, environment={**asking.environment, "LD_LIBRARY_PATH": path})
 
     def _shadow(self) -> str:
-        return f"{self.accounts['password'].user}:{_crypt(self.password)}:1::::::\n"
+        return f"{self.accounts['password'].user}:{_crypt(self.secrets.password)}:1::::::\n"
 
     def endpoint(self, site: Site, kind: str, plain: Endpoint) -> Endpoint:
-        """Complete an endpoint by what its kind of login takes, and what would be wrong."""
-        facts: dict[str, Any] = {}
-        if kind == "certificate":
-            path = str(keys.identity(site, "certified"))
-            facts = {"identity": path, "certificate": f"{path}-cert.pub",
-                     "wrong": {"certificate": f"{path}-stranger-cert.pub"}}  # fmt: skip
-        elif kind == "agent":
-            facts = {"identity": f"{plain.identity}.pub", "agent": str(_socket(site)),
-                     "wrong": {"identity": f"{wrong(site)['identity']}.pub"}}  # fmt: skip
-        elif kind == "encrypted-key":
-            facts = {"identity": str(keys.identity(site, ENCRYPTED)), "secret": self.passphrase}
-        elif kind == "password":
-            facts = {"identity": "", "secret": self.password,
-                     "wrong": {"secret": secrets.token_urlsafe()}}  # fmt: skip
-        else:
-            facts = {"secret": self.codes, "wrong": {"secret": _seed()}}
-            facts |= {"identity": ""} if kind == "totp" else {}
-        return replace(plain, login=kind, **facts)
-
-
-def wrong(site: Site) -> dict[str, str]:
-    """What lets nobody in, in place of a key that does."""
-    return {"identity": str(keys.identity(site, "stranger"))}
+        """Complete an endpoint by what its kind of login takes."""
+        keys_of_run = keys.identity(site, ENCRYPTED).parent
+        return completed(kind, plain, keys_of_run, _socket(site), self.secrets)
 
 
 def launch_agent(site: Site) -> tuple[Daemon, int]:

