@@ -72,7 +72,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def layers(session: nox.Session) -> None:
-    """Check who imports whom, file sizes, changelogs, and clauses against the docs."""
+    """Check imports, file sizes, changelogs, clauses against the docs, and workflows."""
     _install(session, "layers", "test")
     session.run("lint-imports", "--no-cache", "--no-logo")
     session.run("python", "ci/layers.py")
