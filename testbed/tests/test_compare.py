@@ -94,10 +94,8 @@ def test_one_reason_is_one_line_with_a_count_and_names() -> None:
     other = [row(O, "freeze: no", test=each.test, clauses=each.clauses) for each in native[1:]]
     lines, ok = text([report("native", *native), report("containers", native[0], *other)])
     assert ok
-    assert [line for line in lines if line.startswith("explained")] == [
-        "explained: native: passed; containers: not offered: freeze: no"
-        " [a@jump] 29 clauses 29 tests"
-    ]
+    told = "explained: native: passed; containers: not offered: freeze: no [a@jump] 29 clauses"
+    assert [line for line in lines if line.startswith("explained")] == [f"{told} 29 tests"]
     assert "same verdicts: 1 of 30 pairs of 30 clauses on 1 subjects" in lines
 
 
@@ -132,6 +130,9 @@ def test_a_subject_that_one_report_lacks_is_named_with_the_reason() -> None:
     assert ok
     assert f"not in inside: it ran nothing of {FILE}: 1 of 2 subjects [a@jump]" in lines
     assert lines[-1] == "GREEN: no difference without an explanation; 2 reports"
+    only = report("inside", row(subject="b@here", file="other.py"), narrowed=("-k x",))
+    both = f"not in inside: it ran nothing of {FILE}; partial: -k x: 1 of 2 subjects [a@jump]"
+    assert both in text([native, only])[0]
     lines, ok = text([native, report("inside", row(subject="c@here"))])
     assert not ok
     assert "not in inside: no report says why: 1 of 3 subjects [a@jump]" in lines

@@ -190,9 +190,8 @@ def absences(reports: Sequence[Report]) -> Iterator[tuple[str, bool]]:
 
 
 def _why_absent(subject: str, report: Report, reports: Iterable[Report]) -> str:
-    if why := report.partial:
-        return why
     ran = {row.file for row in report.run.rows}
     files = {row.file for each in reports for row in each.run.rows if row.subject == subject}
     # A file that it ran something of should have brought the subject along.
-    return "" if files & ran else f"it ran nothing of {', '.join(sorted(files))}"
+    nothing = "" if files & ran else f"it ran nothing of {', '.join(sorted(files))}"
+    return "; ".join(filter(None, (nothing, report.partial)))
