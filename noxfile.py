@@ -50,11 +50,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting and spelling."""
+    """Check style, formatting, spelling, and the workflows of CI."""
     _install(session, "lint", projects=())
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("codespell")
+    workflows = [str(path) for path in sorted(Path(".github/workflows").glob("*.yml"))]
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", *workflows)
 
 
 @nox.session
@@ -69,7 +72,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def layers(session: nox.Session) -> None:
-    """Check who imports whom, file sizes, changelogs, and clauses against the docs."""
+    """Check imports, file sizes, changelogs, clauses against the docs, and workflows."""
     _install(session, "layers", "test")
     session.run("lint-imports", "--no-cache", "--no-logo")
     session.run("python", "ci/layers.py")

@@ -1,4 +1,4 @@
-"""Checks what no linter knows: file sizes, changelogs, arrows in the text, clauses in the docs.
+"""Checks what no linter knows: sizes, changelogs, arrows in the text, clauses, workflows.
 
 Prints one line per finding, and exits with 1 if there is one. import-linter checks the imports.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clauses import CONTRACT, differences, published
+from workflows import filters
 
 CEILINGS = {"noxfile.py": 250}
 CEILING = 400
@@ -80,6 +81,7 @@ def main() -> int:
     """Run all checks."""
     text = CONTRACT.read_text()
     findings = [*sizes(), *papers(), *arrows(), *differences(text, tested())]
+    findings += filters(projects())
     for finding in findings:
         print(finding)
     count = len(published(text))

@@ -1,6 +1,6 @@
-"""Bring a stack up and leave it up, say how to reach it, take it down.
+"""Bring a stack up and leave it up, say how to reach it, take it down; compare reports.
 
-Thin: what a stack is, the stack knows.
+Thin: what a stack is, the stack knows, and what a report says, the reports.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from transport_testbed import _compare, _reports
 from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec, providers
 
 
@@ -24,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     up_parser.add_argument("--no-slurm", action="store_true", help="leave Slurm out")
     commands.add_parser("down", help="stop them")
     commands.add_parser("status", help="say whether they run, and how to reach them")
+    _add_compare(commands.add_parser("compare", help="print reports as one table, and differences"))
     asked = parser.parse_args(argv)
+    if asked.command == "compare":
+        return compare(asked.reports, asked.markdown)
     try:
         if asked.command == "up":
             return up(StackSpec(slurm=not asked.no_slurm))
@@ -32,6 +36,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StackError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command line prints
         return 1
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print reports of the suite as one table, and what differs between them."
+    parser.epilog = (
+        "exit code: 0 all reports are green and every difference has its reason in a report; "
+        "1 not so; 2 a file is missing or is no report"
+    )
+    text = "conformance.json of a run, such as build/conformance/native/conformance.json"
+    parser.add_argument("reports", nargs="+", metavar="REPORT.json", help=text)
+    text = "append the same as Markdown to FILE, such as $GITHUB_STEP_SUMMARY"
+    parser.add_argument("--markdown", default="", metavar="FILE", help=text)
+
+
+def compare(paths: Sequence[str], markdown: str = "") -> int:
+    """Print reports beside each other; the exit code says whether they agree."""
+    try:
+        reports = _reports.read(paths)
+        if markdown:
+            _reports.append(markdown, _compare.markdown(reports))
+    except _reports.ReportError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command line prints
+        return 2
+    lines, ok = _compare.text(reports)
+    _say(*lines)
+    return 0 if ok else 1
 
 
 def up(spec: StackSpec) -> int:

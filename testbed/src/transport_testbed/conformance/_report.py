@@ -107,11 +107,15 @@ def left_out(run: Run) -> Iterator[str]:
         if row.state in (State.NOT_CLAIMED, State.NOT_OFFERED):
             groups.setdefault((row.state, row.reason), []).append(row)
     for state, reason in sorted(groups, key=lambda each: (each[0].value, each[1])):
-        rows = groups[state, reason]
-        clauses = sorted({clause for row in rows for clause in row.clauses}, key=clause_key)
-        subjects = _short({row.subject for row in rows}, run.subjects)
-        many = f"{len(clauses)} clauses" if len(clauses) > _MANY else " ".join(clauses)
-        yield f"{state.value}: {escape(reason)} [{subjects}] {many}"
+        yield f"{state.value}: {escape(reason)} {where(groups[state, reason], run.subjects)}"
+
+
+def where(rows: Iterable[Row], every: tuple[str, ...]) -> str:
+    """Name the subjects of rows, out of all that there are, and their clauses."""
+    rows = tuple(rows)
+    clauses = sorted({clause for row in rows for clause in row.clauses}, key=clause_key)
+    many = f"{len(clauses)} clauses" if len(clauses) > _MANY else " ".join(clauses)
+    return f"[{short({row.subject for row in rows}, every)}] {many}"
 
 
 def not_meant(run: Run) -> Iterator[str]:
@@ -121,10 +125,10 @@ def not_meant(run: Run) -> Iterator[str]:
         if plan.note:
             notes.setdefault(plan.note, set()).add(subject)
     for note, subjects in notes.items():
-        yield f"not meant for: {note} [{_short(subjects, run.subjects)}]"
+        yield f"not meant for: {note} [{short(subjects, run.subjects)}]"
 
 
-def _short(mine: set[str], every: tuple[str, ...]) -> str:
+def short(mine: set[str], every: tuple[str, ...]) -> str:
     """Name the subjects, or say all, or all but a few."""
     rest = [name for name in every if name not in mine]
     if not rest:
@@ -170,8 +174,13 @@ def headline(run: Run, verdict: Verdict, facts: Facts) -> str:
     parts += [f"{counts['not claimed']} not claimed", f"{counts['not offered']} not offered"]
     parts += [f"{counts['error']} errors"]
     subjects = f"{len(run.subjects)} subject{'s' * (len(run.subjects) != 1)}"
-    about = [f"suite {facts.suite}", _stack(facts.stack), f"{facts.seconds:.1f} s"]
-    return f"{verdict.word}: {', '.join([subjects, *parts])}; {', '.join(filter(None, about))}"
+    return f"{verdict.word}: {', '.join([subjects, *parts])}; {about(facts)}"
+
+
+def about(facts: Facts) -> str:
+    """Say what a run was made with."""
+    parts = [f"suite {facts.suite}", _stack(facts.stack), f"{facts.seconds:.1f} s"]
+    return ", ".join(filter(None, parts))
 
 
 def _stack(stack: Mapping[str, Any]) -> str:
