@@ -5,6 +5,7 @@ A table of contents: what a session does beyond installing and calling is a scri
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,28 +18,77 @@ nox.options.download_python = "never"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "layers", "coverage", "tests", "conformance"]
 
-PROJECTS = [str(path.parent) for path in sorted(Path().glob("packages/*/pyproject.toml"))]
-PROJECTS.append("testbed")
+PACKAGES = [str(path.parent) for path in sorted(Path().glob("packages/*/pyproject.toml"))]
+PROJECTS = [*PACKAGES, "testbed"]
 SUITES = ["packages/transport-local", "packages/transport-ssh"]
 CONSTRAINTS = "ci/constraints.txt"
 GROUPS = nox.project.load_toml("pyproject.toml")
+# What the workstation of the containers has, and what it is given.
+WORKSTATION_PYTHON = "3.11"
+INSIDE = ["transport-local", "transport-testbed[xdist,random]"]
+LOOP_LAG = "transport_loop_lag=250"
+# Reports of this call of nox.
+RAN: list[str] = []
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", RUNNING]))
 
 
 @nox.session
-def conformance(session: nox.Session) -> None:
+@nox.parametrize("stack", ["native", "containers"])
+def conformance(session: nox.Session, stack: str) -> None:
     """Run the conformance suite on transport-local and transport-ssh; -- reaches pytest."""
-    _install(session, "test")
+    _install(session, "test", "inside", projects=(*PACKAGES, "testbed[containers,compose]"))
+    _require(session, stack)
+    within = stack == "containers"
+    suites = SUITES[1:] if within else SUITES
     session.run(
         "pytest",
         "-n6",
         "--dist=worksteal",
-        "--transport-stack=auto",
-        "--transport-report=build/conformance",
-        *(f"{suite}/tests/test_conformance.py" for suite in SUITES),
+        f"--transport-stack={stack}",
+        f"--transport-report=build/conformance/{stack}",
+        *(f"{suite}/tests/test_conformance.py" for suite in suites),
         *session.posargs,
     )
+    RAN.append(f"build/conformance/{stack}/conformance.json")
+    if within:
+        _conformance_inside(session)
+    session.run("python", "-m", "transport_testbed", "compare", *RAN)
+
+
+def _require(session: nox.Session, stack: str) -> None:
+    """Skip a stack that does not work here, and say why; where both have to, fail."""
+    told = session.run(
+        *("python", "-m", "transport_testbed", "stacks"), silent=True, success_codes=[0, 1]
+    )
+    found = dict(line.split(": ", 1) for line in str(told).splitlines() if ": " in line)
+    session.log("; ".join(f"{name}: {state}" for name, state in found.items()))
+    if found.get(stack) == "here":
+        return
+    if os.environ.get("CI") or "here" not in found.values():
+        session.error(f"{stack}: {found.get(stack, told)}")
+    session.skip(f"{stack}: {found[stack]}")
+
+
+def _conformance_inside(session: nox.Session) -> None:
+    """Run transport-local's suite on the workstation of the containers, from wheels alone."""
+    wheels, report = "build/wheelhouse", "build/conformance/containers-local"
+    shutil.rmtree(wheels, ignore_errors=True)
+    for project in PROJECTS:
+        session.run("python", "-m", "build", "-nw", "--outdir", wheels, project, silent=True)
+    session.run(
+        *("python", "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
+        *("--python-version", WORKSTATION_PYTHON, "--find-links", wheels, "--dest", wheels),
+        *("-c", CONSTRAINTS, *INSIDE),
+    )
+    session.run(
+        *("python", "-m", "transport_testbed", "inside", wheels, "--report", report),
+        *(word for package in INSIDE for word in ("--install", package)),
+        *("--", "--pyargs", "transport_testbed.examples.local", "-n2"),
+        *("--transport-stack=inside", "--transport-report=report", f"-o{LOOP_LAG}"),
+        *session.posargs,
+    )
+    RAN.append(f"{report}/conformance.json")
 
 
 @nox.session(python=PYTHONS)

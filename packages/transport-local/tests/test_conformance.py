@@ -1,14 +1,5 @@
-"""LocalTransport against the shared conformance suite."""
+"""LocalTransport against the shared suite: the class is one of the testbed's examples."""
 
-from typing import ClassVar
+from transport_testbed.examples.local import TestLocalConformance
 
-from transport_local import LocalTransport
-from transport_testbed.conformance import Target, TransportConformance
-
-
-class TestLocalConformance(TransportConformance):
-    targets: ClassVar = ("here", "stack")
-    entry_point = "local"
-
-    def make_transport(self, target: Target) -> LocalTransport:
-        return LocalTransport(cwd=target.workdir, env=target.environment)
+__all__ = ["TestLocalConformance"]

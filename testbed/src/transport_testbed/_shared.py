@@ -11,7 +11,7 @@ from pathlib import Path
 
 from transport_testbed.stack import Provider, Stack, StackError, StackSpec, providers
 
-MODES = ("auto", "native", "containers", "none")
+MODES = ("auto", "native", "containers", "inside", "none")
 
 
 class NoStackError(Exception):

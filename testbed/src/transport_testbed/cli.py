@@ -1,4 +1,4 @@
-"""Bring a stack up and leave it up, say how to reach it, take it down; compare reports.
+"""Bring a stack up and leave it up, say how to reach it, take it down; work in it; compare reports.
 
 Thin: what a stack is, the stack knows, and what a report says, the reports.
 """
@@ -13,8 +13,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from transport_testbed import _compare, _reports
+from transport_testbed import _compare, _inside, _reports
 from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec, providers
+
+#: Stacks that are brought up, by their providers' names.
+STACKS = ("native", "containers")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,15 +26,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up_parser = commands.add_parser("up", help="start servers and leave them running")
     up_parser.add_argument("--no-slurm", action="store_true", help="leave Slurm out")
+    text = "as processes or in containers; without it, the first that works here"
+    up_parser.add_argument("--stack", choices=STACKS, help=text)
     commands.add_parser("down", help="stop them")
     commands.add_parser("status", help="say whether they run, and how to reach them")
+    commands.add_parser("stacks", help="say which stacks work here, and why another does not")
+    _inside.add(commands.add_parser("inside", help="run pytest on a host of a stack in containers"))
     _add_compare(commands.add_parser("compare", help="print reports as one table, and differences"))
     asked = parser.parse_args(argv)
     if asked.command == "compare":
         return compare(asked.reports, asked.markdown)
     try:
         if asked.command == "up":
-            return up(StackSpec(slurm=not asked.no_slurm))
+            return up(StackSpec(slurm=not asked.no_slurm), asked.stack)
+        if asked.command == "stacks":
+            return stacks()
+        if asked.command == "inside":
+            return _inside.inside(asked)
         return down() if asked.command == "down" else status()
     except StackError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command line prints
@@ -64,7 +75,15 @@ def compare(paths: Sequence[str], markdown: str = "") -> int:
     return 0 if ok else 1
 
 
-def up(spec: StackSpec) -> int:
+def stacks() -> int:
+    """Say of each stack whether it works here; the exit code says whether any does."""
+    found = {each.name: each.unavailable() for each in providers() if each.name in STACKS}
+    for name, why_not in found.items():
+        _say(f"{name}: {f'not here: {why_not}' if why_not else 'here'}")
+    return 0 if None in found.values() else 1
+
+
+def up(spec: StackSpec, name: str | None = None) -> int:
     """Start a stack that outlives this process; one that runs already is kept."""
     stack = _load()
     if stack is not None and _runs(stack):
@@ -73,6 +92,8 @@ def up(spec: StackSpec) -> int:
         return 0
     why_not = []
     for provider in providers():
+        if provider.name not in ([name] if name else STACKS):
+            continue
         if reason := provider.unavailable():
             why_not.append(f"{provider.name}: {reason}")
             continue
@@ -124,7 +145,8 @@ def _how_to_reach(stack: Stack) -> Iterator[str]:
     yield f"also: {' '.join(each.name for each in stack.endpoints)}"
     if not stack.isolated:
         yield f"not isolated: {stack.why_not_isolated}"
-    yield "Slurm from this machine:"
+    if stack.environment:
+        yield "Slurm from this machine:"
     for name, value in stack.environment.items():
         # The PATH of whoever pastes it, with the stack's tools before it.
         own = value.split(":", 1)[0]

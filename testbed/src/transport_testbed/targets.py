@@ -120,7 +120,7 @@ class Places:
             return
         stack = self._stack()
         if name == STACK and not stack.environment:
-            raise NotOfferedError(f"{STACK}: the {stack.provider} have Slurm's commands within")
+            raise NotOfferedError("Slurm's commands are within the containers: see 'inside'")
         endpoint = None if name == STACK else _endpoint(stack, name, alone=alone)
         server = endpoint.server if endpoint else STACK
         with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:

@@ -126,6 +126,7 @@ class LoopWatch:
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
+        self._runs = _Callbacks().__enter__()
         self._loop = asyncio.get_running_loop()
         self._ident = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._ident)
@@ -139,25 +140,28 @@ class LoopWatch:
         self._ended.set()
         self._next.cancel()
         self._thread.join()
+        self._runs.__exit__()
 
     def _beat(self) -> None:
         self._beats = getattr(self, "_beats", 0) + 1
         self._next = self._loop.call_later(_TICK, self._beat)
 
     def _watch(self) -> None:
-        seen, callback, last = -1, None, time.monotonic()
+        seen, last = (-1, -1), time.monotonic()
         idle = computed = queued = 0.0
         while not self._ended.wait(_TICK):
-            now, frame = time.monotonic(), sys._current_frames().get(self._ident)  # noqa: SLF001 - the documented way to it
-            if (self._beats, running := _callback(frame)) != (seen, callback):
-                seen, callback = self._beats, running
+            now = time.monotonic()
+            if (running := (self._beats, self._runs.count)) != seen:
+                seen = running
                 idle, computed = 0.0, self._cpu()
             elif now - last < _LATE:
                 idle += max(0.0, _TICK - (self._queued() - queued))
             last, queued = now, self._queued()
             if max(idle, self._cpu() - computed) > self._limit and not self.blocked:
-                self._blame(frame)
-                seen = -1
+                # The thread goes on meanwhile: its frames may come and go while they are read.
+                with suppress(AttributeError):
+                    self._blame(sys._current_frames().get(self._ident))  # noqa: SLF001 - the documented way
+                seen = (-1, -1)
 
     def _cpu(self) -> float:
         return time.clock_gettime(self._clock)
@@ -188,15 +192,34 @@ class LoopWatch:
         self.blocked = f"the event loop was blocked for more than {limit} in\n{lines}"
 
 
-def _callback(frame: FrameType | None) -> FrameType | None:
-    """Return the outermost frame of the callback that the loop is running; None between them."""
-    while frame is not None:
-        # Read once: the thread goes on meanwhile, and a frame that returned has no caller.
-        caller = frame.f_back
-        if caller and caller.f_code.co_name == "_run" and _module(caller) == "asyncio.events":
-            return frame
-        frame = caller
-    return None
+class _Callbacks:
+    """Counts the beginnings and ends of what the event loop of this thread runs.
+
+    Counted by the loop's thread itself: another one that reads its frames all the time may meet
+    one that is just being left, which CPython does not guard.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        thread, self._run = threading.get_ident(), asyncio.Handle._run  # noqa: SLF001 - see above
+
+        def run(handle: asyncio.Handle) -> None:
+            if threading.get_ident() != thread:
+                self._run(handle)
+                return
+            self.count += 1
+            try:
+                self._run(handle)
+            finally:
+                self.count += 1
+
+        asyncio.Handle._run = run  # type: ignore[method-assign, assignment]  # noqa: SLF001
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        asyncio.Handle._run = self._run  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def _module(frame: FrameType) -> str:

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the suite."""
     group = parser.getgroup("transport", "conformance suite of transports")
     add = group.addoption
-    kinds = ("auto", "native", "containers", "none")
+    kinds = ("auto", "native", "containers", "inside", "none")
     add("--transport-stack", default="auto", choices=kinds, help="servers to test against")
     for name, metavar, text in (
         ("targets", "GLOB", "only these subjects or places: 'jump,ssh@login-*' is a partial run"),

@@ -77,7 +77,7 @@ class SlurmTests:
         job, _ = await _submit(case, "exit 7", "fails.sh")
         over = await _until(case, job, OVER)
         assert b"JobState=FAILED" in over
-        words = ["sacct", "-X", "-P", "-n", "-o", "JobID,State,ExitCode", "-j", job]
+        words = [b"sacct", b"-X", b"-P", b"-n", b"-o", b"JobID,State,ExitCode", b"-j", job]
 
         async def told() -> bool:
             shown = await case.transport.run(words, check=True)

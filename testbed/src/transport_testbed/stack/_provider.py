@@ -56,6 +56,7 @@ def providers() -> tuple[Provider, ...]:
     """Every provider, the preferred one first, whether or not it is available here."""
     # Here rather than above: a provider builds on this module.
     from transport_testbed.stack.containers import ContainersProvider  # noqa: PLC0415
+    from transport_testbed.stack.containers.inside import InsideProvider  # noqa: PLC0415
     from transport_testbed.stack.native import NativeProvider  # noqa: PLC0415
 
-    return NativeProvider(), ContainersProvider()
+    return NativeProvider(), ContainersProvider(), InsideProvider()
