@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from transport_testbed.stack import StackError, StackSpec
@@ -20,15 +21,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         "wheels (nothing else is reached from there), run pytest with the arguments after --, and "
         "take the stack down. --transport-stack=inside is the stack around it."
     )
+    # The arguments after -- are taken off before: argparse mixes them up with its own.
     text = "directory with wheels of the packages and of all that they need, for Linux"
     parser.add_argument("wheels", type=Path, help=text)
     parser.add_argument("--install", action="append", metavar="PACKAGE", default=[],
                         help="what to install there; several times for several")  # fmt: skip
     parser.add_argument("--report", type=Path, metavar="DIR", help="where the report goes, here")
-    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for pytest, after --")
+    parser.usage = "%(prog)s WHEELS [--install PACKAGE]... [--report DIR] -- ARGUMENT..."
 
 
-def inside(asked: argparse.Namespace) -> int:
+def inside(asked: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Carry out the command; return pytest's exit code.
 
     Raises:
@@ -45,7 +47,7 @@ def inside(asked: argparse.Namespace) -> int:
     stack = provider.start(StackSpec(workstation=True))
     try:
         host = Workstation(stack)
-        for piece in host.run(asked.wheels, asked.install, asked.arguments):
+        for piece in host.run(asked.wheels, asked.install, arguments):
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         if asked.report:

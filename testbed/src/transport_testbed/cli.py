@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("stacks", help="say which stacks work here, and why another does not")
     _inside.add(commands.add_parser("inside", help="run pytest on a host of a stack in containers"))
     _add_compare(commands.add_parser("compare", help="print reports as one table, and differences"))
-    asked = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if words[:1] == ["inside"] and "--" in words else len(words)
+    asked = parser.parse_args(words[:end])
     if asked.command == "compare":
         return compare(asked.reports, asked.markdown)
     try:
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if asked.command == "stacks":
             return stacks()
         if asked.command == "inside":
-            return _inside.inside(asked)
+            return _inside.inside(asked, words[end + 1 :])
         return down() if asked.command == "down" else status()
     except StackError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command line prints

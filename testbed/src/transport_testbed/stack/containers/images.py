@@ -42,7 +42,7 @@ def prefix() -> str:
     digest = hashlib.sha256(SUITE.encode())
     for path in sorted((folder() / "images").rglob("*")):
         if path.is_file():
-            digest.update(f"{path.relative_to(folder())}\0{path.stat().st_mode}\0".encode())
+            digest.update(f"{path.relative_to(folder())}\0".encode())
             digest.update(path.read_bytes())
     return f"intercede-testbed-{digest.hexdigest()[:12]}"
 
