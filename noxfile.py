@@ -37,7 +37,7 @@ PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", RUNNING]))
 @nox.parametrize("stack", ["native", "containers"])
 def conformance(session: nox.Session, stack: str) -> None:
     """Run the conformance suite on transport-local and transport-ssh; -- reaches pytest."""
-    _install(session, "test", "inside", projects=(*PACKAGES, "testbed[containers,compose]"))
+    _install(session, "test", "inside")
     _require(session, stack)
     within = stack == "containers"
     suites = SUITES[1:] if within else SUITES
@@ -202,7 +202,7 @@ def down(session: nox.Session) -> None:
 def _install(
     session: nox.Session,
     *groups: str,
-    projects: tuple[str, ...] = tuple(PROJECTS),
+    projects: tuple[str, ...] = (*PACKAGES, "testbed[containers,compose]"),
     also: tuple[str, ...] = (),
 ) -> None:
     editable = [word for project in projects for word in ("-e", project)]
