@@ -35,8 +35,9 @@ def auth(endpoint: Any, secret: Callable[[], str]) -> Any:
             return codes
         case "two-factors":
             return PrivateKey(endpoint.identity), codes
-    certificate = endpoint.certificate or None
-    return PrivateKey(endpoint.identity, passphrase=secret, certificate=certificate)
+        case _:
+            certificate = endpoint.certificate or None
+            return PrivateKey(endpoint.identity, passphrase=secret, certificate=certificate)
 
 
 def hop(endpoint: Any, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ know what the containers do.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -28,9 +29,7 @@ PATIENCE = 60
 
 def missing() -> str | None:
     """Say what is needed to talk to an engine and is not there, or None."""
-    try:
-        import testcontainers.compose  # noqa: F401, PLC0415 - an extra that not everybody has
-    except ImportError:
+    if importlib.util.find_spec("testcontainers") is None:
         return 'needs testcontainers: python -m pip install "transport-testbed[containers]"'
     try:
         client().ping()
