@@ -26,6 +26,8 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 # What the workstation of the containers has, and what it is given.
 WORKSTATION_PYTHON = "3.11"
 INSIDE = ["transport-local", "transport-testbed[xdist,random]"]
+# pip asks its own Python what a requirement is for: a later one needs no typing-extensions.
+ALSO_INSIDE = ["typing-extensions"]
 LOOP_LAG = "transport_loop_lag=250"
 # Reports of this call of nox.
 RAN: list[str] = []
@@ -80,7 +82,7 @@ def _conformance_inside(session: nox.Session) -> None:
     session.run(
         *("python", "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
         *("--python-version", WORKSTATION_PYTHON, "--find-links", wheels, "--dest", wheels),
-        *("-c", CONSTRAINTS, *INSIDE),
+        *("-c", CONSTRAINTS, *INSIDE, *ALSO_INSIDE),
     )
     session.run(
         *("python", "-m", "transport_testbed", "inside", wheels, "--report", report),
