@@ -130,7 +130,7 @@ class LoopWatch:
         self._loop = asyncio.get_running_loop()
         self._ident = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._ident)
-        self._schedstat = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+        self._task = f"/proc/self/task/{threading.get_native_id()}"
         self._beat()
         self._thread = threading.Thread(target=self._watch, name=self.NAME, daemon=True)
         self._thread.start()
@@ -154,7 +154,7 @@ class LoopWatch:
             if (running := (self._beats, self._runs.count)) != seen:
                 seen = running
                 idle, computed = 0.0, self._cpu()
-            elif now - last < _LATE:
+            elif now - last < _LATE and self._sleeps():
                 idle += max(0.0, _TICK - (self._queued() - queued))
             last, queued = now, self._queued()
             if max(idle, self._cpu() - computed) > self._limit and not self.blocked:
@@ -169,10 +169,21 @@ class LoopWatch:
     def _queued(self) -> float:
         """Seconds that the loop's thread was ready to run and had no processor (proc(5))."""
         try:
-            with open(self._schedstat, "rb") as file:
+            with open(f"{self._task}/schedstat", "rb") as file:
                 return int(file.read().split()[1]) / 1e9
         except (OSError, IndexError, ValueError):
             return 0.0
+
+    def _sleeps(self) -> bool:
+        """Whether the loop's thread waits for something else than a processor.
+
+        How long it waited for one is only told when it has got it.
+        """
+        try:
+            with open(f"{self._task}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[0] != b"R"
+        except (OSError, IndexError):
+            return True
 
     def _blame(self, frame: FrameType | None) -> None:
         """Keep where the loop's thread is, unless it is the suite that keeps it there."""
