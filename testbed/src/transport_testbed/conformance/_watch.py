@@ -111,6 +111,15 @@ def _children() -> Iterator[tuple[int, str]]:
                     yield int(entry), os.fsdecode(name.partition(b"(")[2])
 
 
+def queued_for(thread_id: int) -> float:
+    """Return the seconds that a thread was ready to run and had no processor (proc(5))."""
+    try:
+        with open(f"/proc/self/task/{thread_id}/schedstat", "rb") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 class LoopWatch:
     """Notices, from a thread of its own, when one callback keeps the loop from running.
 
@@ -130,7 +139,7 @@ class LoopWatch:
         self._loop = asyncio.get_running_loop()
         self._ident = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._ident)
-        self._task = f"/proc/self/task/{threading.get_native_id()}"
+        self._thread_id = threading.get_native_id()
         self._beat()
         self._thread = threading.Thread(target=self._watch, name=self.NAME, daemon=True)
         self._thread.start()
@@ -155,8 +164,8 @@ class LoopWatch:
                 seen = running
                 idle, computed = 0.0, self._cpu()
             elif now - last < _LATE and self._sleeps():
-                idle += max(0.0, _TICK - (self._queued() - queued))
-            last, queued = now, self._queued()
+                idle += max(0.0, _TICK - (queued_for(self._thread_id) - queued))
+            last, queued = now, queued_for(self._thread_id)
             if max(idle, self._cpu() - computed) > self._limit and not self.blocked:
                 # The thread goes on meanwhile: its frames may come and go while they are read.
                 with suppress(AttributeError):
@@ -166,21 +175,13 @@ class LoopWatch:
     def _cpu(self) -> float:
         return time.clock_gettime(self._clock)
 
-    def _queued(self) -> float:
-        """Seconds that the loop's thread was ready to run and had no processor (proc(5))."""
-        try:
-            with open(f"{self._task}/schedstat", "rb") as file:
-                return int(file.read().split()[1]) / 1e9
-        except (OSError, IndexError, ValueError):
-            return 0.0
-
     def _sleeps(self) -> bool:
         """Whether the loop's thread waits for something else than a processor.
 
         How long it waited for one is only told when it has got it.
         """
         try:
-            with open(f"{self._task}/stat", "rb") as file:
+            with open(f"/proc/self/task/{self._thread_id}/stat", "rb") as file:
                 return file.read().rpartition(b")")[2].split()[0] != b"R"
         except (OSError, IndexError):
             return True
