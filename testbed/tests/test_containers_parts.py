@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,7 +246,10 @@ def test_a_compose_that_vanished_is_named(monkeypatch: pytest.MonkeyPatch, run: 
 def test_the_images_are_called_by_what_they_are_made_of(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Another content or mode or name is another image; compose.yaml is no part of any."""
+    """Another content or name is another image; compose.yaml and modes are no part of any.
+
+    An archive of this package may lose modes: nothing rests on them.
+    """
     copy = tmp_path / "compose"
     shutil.copytree(images.folder(), copy, ignore=shutil.ignore_patterns("run"))
     here = images.prefix()
@@ -253,12 +257,12 @@ def test_the_images_are_called_by_what_they_are_made_of(
     assert images.prefix() == here
     role = copy / "images" / "node" / "role"
     (copy / "compose.yaml").write_text("services: {}\n")
+    role.chmod(role.stat().st_mode ^ 0o111)
     os.utime(role, (0, 0))
     assert images.prefix() == here
     seen = {here}
     for change in (
         lambda: role.write_text(role.read_text() + "# more\n"),
-        lambda: role.chmod(role.stat().st_mode ^ 0o111),
         lambda: role.rename(role.with_name("part")),
     ):
         change()
@@ -329,6 +333,25 @@ def test_an_engine_that_does_not_answer_is_a_reason(monkeypatch: pytest.MonkeyPa
     assert engine.missing() == (
         "no container engine answers: Error while fetching server API version"
     )
+
+
+@pytest.mark.parametrize("there", (False, True))
+def test_asking_for_an_engine_that_is_not_there_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: bool
+) -> None:
+    """Neither where there is no socket, nor where nobody listens at it."""
+    pytest.importorskip("testcontainers.compose")
+    path = tmp_path / "docker.sock"
+    if there:
+        with socket.socket(socket.AF_UNIX) as nobody:
+            nobody.bind(str(path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    # Past the cache: another test may have asked, or may ask later.
+    monkeypatch.setattr(engine, "client", engine.client.__wrapped__)
+    before = set(os.listdir("/proc/self/fd"))
+    reason = "Connection refused" if there else "No such file"
+    assert reason in str(engine.missing())
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 #: What a secret would look like: a key, or a word given to something that takes a password.

@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -56,6 +57,11 @@ def client() -> Any:
     """Return the client of the engine that the environment names; raises what docker raises."""
     import docker  # noqa: PLC0415 - comes with testcontainers
 
+    _, unix, path = docker.utils.parse_host(os.environ.get("DOCKER_HOST")).partition("http+unix://")
+    if unix:
+        # docker leaves its own socket open when nobody answers at the other end.
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
     return docker.from_env(timeout=PATIENCE)
 
 
