@@ -93,14 +93,12 @@ class Run:
             raise ValueError(message)
         with suppress(OSError, ValueError, TypeError):
             return cls.load(root)
-        return cls(token=token, root=root, started=0, owner=0, owner_started=0, keep=True)
+        return cls(token=token, root=root, started=0, owner=0, owner_started=0, keep=False)
 
     @classmethod
-    def of_token(cls, token: str) -> Self | None:
-        """The run called *token* of this user, or None when it has no record any more."""
-        with suppress(OSError, ValueError, TypeError):
-            return cls.load(_state_directory() / token)
-        return None
+    def of_token(cls, token: str) -> Self:
+        """The run called *token* of this user; one without a record has no owner any more."""
+        return cls.recorded(_state_directory() / token, token)
 
     @property
     def orphaned(self) -> bool:
@@ -259,8 +257,10 @@ def _remove(root: Path) -> None:
         for folder, names, _ in os.walk(root):
             # Parents come first, so that a directory is opened before it is looked into.
             for path in (Path(folder, name) for name in names):
-                if not path.is_symlink():
-                    path.chmod(0o700)
+                # Another process may be removing the same.
+                with suppress(OSError):
+                    if not path.is_symlink():
+                        path.chmod(0o700)
         shutil.rmtree(root, ignore_errors=True)
         if not root.exists():
             return

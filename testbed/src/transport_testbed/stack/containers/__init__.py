@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from transport_testbed.stack._provider import StackError
-from transport_testbed.stack._runs import Run, login_uid, sweep
+from transport_testbed.stack._runs import TOKEN_VARIABLE, Run, login_uid, sweep
 from transport_testbed.stack._spec import Stack, StackSpec
 from transport_testbed.stack._timings import Timings
 from transport_testbed.stack.containers import describe, engine, images
@@ -76,8 +76,9 @@ class ContainersProvider:
         removed = sweep()
         for token in engine.runs():
             run = Run.of_token(token)
-            if run is None or run.orphaned:
-                engine.remove(token)
+            if run.orphaned:
+                # The engine makes the directory once more for a container that it was starting.
+                self._end(run)
                 removed.append(token)
         return removed
 
@@ -103,6 +104,8 @@ def _command(run: Run, profiles: list[str]) -> Path:
     if found is None:
         raise StackError("compose", "is not here any more")
     values = {
+        # Compose belongs to the run: without it, the engine gets no more orders.
+        TOKEN_VARIABLE: run.token,
         "TESTBED_ROOT": str(run.root),
         "TESTBED_RUN": run.token,
         "TESTBED_OWNER": engine.owner(),
@@ -113,10 +116,15 @@ def _command(run: Run, profiles: list[str]) -> Path:
         # The files tell when a host is usable: asked all the time, its health would cost as
         # much as the tests.
         "TESTBED_INTERVAL": "60s",
+        # The engine that DOCKER_HOST names, as for docker's SDK, which knows no contexts.
+        "DOCKER_CONTEXT": "default",
     }
-    lines = ["#!/bin/sh", '[ "$1" = compose ] && shift', "unset COMPOSE_PROFILES COMPOSE_FILE"]
+    lines = ["#!/bin/sh", '[ "$1" = compose ] && shift']
+    lines.append("unset $(env | grep -o '^COMPOSE_[A-Z_]*')")
     lines += [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    lines.append(f'exec {shlex.join(found)} -p intercede-{run.token[:12]} "$@"')
+    # A file .env beside compose.yaml is for those who use it by hand.
+    options = f"--env-file /dev/null -p intercede-{run.token[:12]}"
+    lines.append(f'exec {shlex.join(found)} {options} "$@"')
     script = run.root / "compose"
     script.write_text("\n".join(lines) + "\n")
     script.chmod(0o700)

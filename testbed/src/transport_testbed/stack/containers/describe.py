@@ -74,13 +74,15 @@ def servers(root: Path) -> list[str]:
 
 def server_pids(root: Path, processes: Iterator[tuple[int, str]]) -> dict[str, int]:
     """Return the number of each sshd, by "sshd-" and its name."""
-    found = {}
+    found: dict[str, int] = {}
     names = {str(root / "etc" / f"sshd-{name}.conf"): f"sshd-{name}" for name in servers(root)}
     for pid, words in processes:
-        # The listener's title has its whole command line; that of a session has none of it.
-        name = next((names[word] for word in words.split() if word in names), None)
-        if name and "sshd" in words.split()[0]:
-            found[name] = pid
+        said = words.split()
+        # The listener's title has its whole command line; that of a session has none of it. One
+        # that has no title yet still has the listener's words, and "-R" behind them.
+        name = next((names[word] for word in said if word in names), None)
+        if name and "sshd" in said[0] and "-R" not in said:
+            found.setdefault(name, pid)
     return found
 
 

@@ -10,7 +10,9 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +27,9 @@ OWNER = "io.intercede.testbed.owner"
 
 #: Seconds that the engine may take for one answer.
 PATIENCE = 60
+
+#: What the engine answers for a container that is being removed, and a network that has one.
+_IN_USE = (403, 409)
 
 
 def missing() -> str | None:
@@ -52,6 +57,11 @@ def client() -> Any:
     """Return the client of the engine that the environment names; raises what docker raises."""
     import docker  # noqa: PLC0415 - comes with testcontainers
 
+    _, unix, path = docker.utils.parse_host(os.environ.get("DOCKER_HOST")).partition("http+unix://")
+    if unix:
+        # docker leaves its own socket open when nobody answers at the other end.
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
     return docker.from_env(timeout=PATIENCE)
 
 
@@ -59,8 +69,11 @@ def compose_command() -> tuple[str, ...] | None:
     """Return the words that call compose of version 2, or None where there is none."""
     if (docker := shutil.which("docker")) and _is_compose(docker, "compose"):
         return docker, "compose"
-    binary = shutil.which("docker-compose") or _packaged()
-    return (binary,) if binary and _is_compose(binary) else None
+    # One of the first generation may be in the way of the one that was installed with us.
+    for binary in (shutil.which("docker-compose"), _packaged()):
+        if binary and _is_compose(binary):
+            return (binary,)
+    return None
 
 
 def _is_compose(*command: str) -> bool:
@@ -90,7 +103,8 @@ def owner() -> str:
 
 def containers(run: str) -> list[Any]:
     """Return the containers of a run, running or not."""
-    found: list[Any] = client().containers.list(all=True, filters={"label": f"{RUN}={run}"})
+    asked = {"label": f"{RUN}={run}"}
+    found: list[Any] = client().containers.list(all=True, filters=asked, ignore_removed=True)
     return found
 
 
@@ -105,9 +119,21 @@ def runs() -> set[str]:
 
 def remove(run: str) -> None:
     """Remove containers and networks of a run; what is gone already is no error."""
-    at_once(lambda each: each.remove(force=True, v=True), containers(run))
-    networks = client().networks.list(filters={"label": f"{RUN}={run}"})
-    at_once(lambda each: each.remove(), networks)
+    from docker.errors import APIError  # noqa: PLC0415 - see above
+
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            at_once(lambda each: each.remove(force=True, v=True), containers(run))
+            networks = client().networks.list(filters={"label": f"{RUN}={run}"})
+            at_once(lambda each: each.remove(), networks)
+        except APIError as error:
+            # Another process removes the same, and is not done with it.
+            if error.status_code not in _IN_USE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def at_once(do: Callable[[Any], Any], each: Iterable[Any]) -> None:

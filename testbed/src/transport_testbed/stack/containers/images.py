@@ -49,7 +49,9 @@ def prefix() -> str:
 
 def present(*names: str) -> bool:
     """Whether the engine has all of these images."""
-    known = {tag for image in engine.client().images.list() for tag in image.tags}
+    # Not asked about each one: others come and go.
+    listed = engine.client().api.images()
+    known = {tag for image in listed for tag in image["RepoTags"] or ()}
     return all(name in known or f"{name}:latest" in known for name in names)
 
 

@@ -1,0 +1,239 @@
+"""How stacks in containers end, and what is left of them: nothing. Each test brings up its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transport_testbed.stack import Stack, StackError
+from transport_testbed.stack._runs import Run, runs
+from transport_testbed.stack.containers import engine, images
+
+from .containers_client import (
+    PROVIDER,
+    SPEC,
+    container,
+    eventually,
+    left,
+    need_containers,
+    ssh,
+)
+
+need_containers()
+
+#: A program that starts a stack, says so, and waits to be killed.
+RUNNER = """
+import sys, time
+from transport_testbed.stack import StackSpec
+from transport_testbed.stack.containers import ContainersProvider
+print(ContainersProvider().start(StackSpec(accounting=False), keep=KEEP).to_json(), flush=True)
+"""
+
+
+@contextmanager
+def runner() -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that starts a stack, and is killed."""
+    code = RUNNER.replace("KEEP", "False") + "time.sleep(600)"
+    with subprocess.Popen((sys.executable, "-c", code), stdout=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def listeners() -> set[tuple[str, int]]:
+    """Addresses off loopback on which a program of the engine listens on this machine."""
+    held = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if (entry / "comm").read_text().startswith("docker"):
+                held |= {os.readlink(each) for each in (entry / "fd").iterdir()}
+        except (OSError, ValueError):
+            continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for row in Path("/proc/net", table).read_text().splitlines()[1:]:
+            local, state, inode = (row.split()[each] for each in (1, 3, 9))
+            address, port = local.split(":")
+            loopback = (
+                address.endswith("7F") if table == "tcp" else address == "0" * 24 + "01000000"
+            )
+            if state == "0A" and not loopback and f"socket:[{inode}]" in held:
+                found.add((address, int(port, 16)))
+    return found
+
+
+def test_two_stacks_side_by_side_share_nothing() -> None:
+    """No port, key or secret; stopping one leaves the other, and of itself nothing."""
+    before = listeners()
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: PROVIDER.start(SPEC), range(2))
+    try:
+        assert not listeners() - before
+        assert not ports(one) & ports(two)
+        assert not new(one) & new(two)
+        for each in (one, two):
+            assert ssh(each, "jump-bash", "sinfo -h -o %D").strip() == "2"
+            container(each, "c1").exec_run("sleep 1000", detach=True)
+        ssh(one, "bash", "sleep 1000 >/dev/null 2>&1 & mkdir -p a/b && chmod 0 a")
+        assert left(one.token)
+        PROVIDER.stop(Stack.from_json(one.to_json()))
+        assert left(one.token) == []
+        PROVIDER.stop(one)
+        assert ssh(two, "jump-bash", "hostname").strip() == "login"
+    finally:
+        PROVIDER.stop(one)
+        PROVIDER.stop(two)
+    assert left(two.token) == []
+
+
+def ports(stack: Stack) -> set[int]:
+    """Ports of this machine that lead to a stack."""
+    return {each.port for each in stack.endpoints if each.via is None}
+
+
+def new(stack: Stack) -> set[bytes]:
+    """All that has to be another one in each run; each is there once in this one too."""
+    root = Path(stack.root)
+    paths = [*(root / "secrets").iterdir(), root / "munge.key", *(root / "keys").glob("*.pub")]
+    # A certified key is there twice, as it is signed twice.
+    paths = [path for path in paths if path.name != "certified-stranger.pub"]
+    found = {b" ".join(path.read_bytes().split()[:2]) for path in paths}
+    assert len(found) == len(paths) > 20
+    return found
+
+
+def test_what_a_killed_runner_leaves_is_swept() -> None:
+    """Several at once may sweep; a stack whose runner lives, and one by hand, are left alone."""
+    docker = engine.client()
+    with runner() as living, by_hand() as (strange, network), runner() as process:
+        assert living.stdout is not None
+        assert process.stdout is not None
+        alive = Stack.from_json(living.stdout.readline().decode())
+        lost = Stack.from_json(process.stdout.readline().decode())
+        process.kill()
+        process.wait()
+        assert left(lost.token)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: PROVIDER.sweep(), range(3)))
+        assert left(lost.token) == []
+        assert ssh(alive, "jump-bash", "echo alive") == "alive\n"
+        assert docker.containers.get(strange).status == "created"
+        assert docker.networks.get(network)
+    PROVIDER.sweep()
+    assert left(alive.token) == []
+
+
+@contextmanager
+def by_hand() -> Iterator[tuple[str, str]]:
+    """A container and a network as compose makes them for somebody who has no testbed."""
+    labels = {engine.RUN: "by hand", engine.OWNER: ""}
+    docker = engine.client()
+    name = f"intercede-testbed-by-hand-{os.getpid()}"
+    network = docker.networks.create(name, internal=True, labels=labels)
+    made = docker.containers.create(f"{images.prefix()}/node", network=name, labels=labels)
+    try:
+        yield made.id, network.id
+    finally:
+        made.remove(force=True)
+        network.remove()
+
+
+@pytest.mark.parametrize("moment", ("compose was called", "the first container", "the accounts"))
+def test_what_a_runner_leaves_that_is_killed_in_the_middle_is_swept(moment: str) -> None:
+    """At once and for good: what it had told compose to do ends with it."""
+    reached: dict[str, Callable[[Run], Any]] = {
+        "compose was called": lambda run: compose_runs(run.token),
+        "the first container": lambda run: engine.containers(run.token),
+        "the accounts": lambda run: (run.root / "etc" / "passwd").exists(),
+    }
+    with runner() as process:
+        mine: list[Run] = []
+
+        def begun() -> bool:
+            mine.extend(run for run in runs() if run.owner == process.pid)
+            return bool(mine)
+
+        assert eventually(begun, 30)
+        run = mine[0]
+        assert eventually(lambda: bool(reached[moment](run)), 30)
+        process.kill()
+        process.wait()
+    PROVIDER.sweep()
+    assert not compose_runs(run.token)
+    # One order that was on its way may still be carried out; the next sweep has it.
+    PROVIDER.sweep()
+    assert left(run.token) == []
+
+
+def compose_runs(token: str) -> bool:
+    """Whether compose works for a run."""
+    for entry in Path("/proc").iterdir():
+        try:
+            if f"-p\0intercede-{token[:12]}".encode() in (entry / "cmdline").read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_a_kept_stack_outlives_its_runner_and_is_stopped_from_elsewhere() -> None:
+    """What `up` and `down` do."""
+    code = RUNNER.replace("KEEP", "True")
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True)
+    kept = Stack.from_json(done.stdout.decode())
+    try:
+        PROVIDER.sweep()
+        assert ssh(kept, "jump-bash", "echo alive") == "alive\n"
+    finally:
+        PROVIDER.stop(kept)
+    assert left(kept.token) == []
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Path, list[Run]]]:
+    """A copy of the images' folder, to be broken, and the runs that are made of it."""
+    copy = tmp_path / "compose"
+    shutil.copytree(images.folder(), copy, ignore=shutil.ignore_patterns("run"))
+    usual = images.prefix()
+    made: list[Run] = []
+    create = Run.create
+
+    def recorded(*, keep: bool) -> Run:
+        made.append(create(keep=keep))
+        return made[-1]
+
+    monkeypatch.setattr(images, "folder", lambda: copy)
+    monkeypatch.setattr(Run, "create", recorded)
+    yield copy / "images", made
+    assert images.prefix() != usual
+    docker = engine.client()
+    for host in images.HOSTS:
+        if images.present(name := f"{images.prefix()}/{host}"):
+            docker.images.remove(name)
+    # The nodes have one image, which is built for each: the first loses its name.
+    for run in made:
+        label = f"com.docker.compose.project=intercede-{run.token[:12]}"
+        docker.images.prune(filters={"dangling": True, "label": label})
+
+
+def test_a_part_that_fails_is_named_with_its_last_words(broken: tuple[Path, list[Run]]) -> None:
+    """And nothing is left of it, nor of the others."""
+    folder, made = broken
+    role = folder / "node" / "role"
+    # The other node stays in order, so that it is known which of them fails.
+    fails = "serve() { run odd sh -c 'echo out of order; exit 3'; }; healthy() { false; }"
+    role.write_text(f'{role.read_text()}\n[ "$HOSTNAME" != c1 ] || {{\n{fails}\n}}\n')
+    with pytest.raises(StackError) as caught:
+        PROVIDER.start(SPEC)
+    assert caught.value.part == "c1"
+    assert "c1: has exited" in str(caught.value)
+    words = "c1: odd ended; its last words:\nout of order"
+    assert caught.value.output.endswith(words)
+    assert [left(run.token) for run in made] == [[]]
