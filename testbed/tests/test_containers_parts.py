@@ -15,7 +15,7 @@ import pytest
 from transport_testbed.stack import StackError, StackSpec
 from transport_testbed.stack import containers as provider
 from transport_testbed.stack._runs import Run, login_uid
-from transport_testbed.stack.containers import describe, engine, images
+from transport_testbed.stack.containers import compose, describe, engine, images
 
 #: A compose of version 2, as a script.
 TWO = "#!/bin/sh\necho 2.22.0\n"
@@ -202,7 +202,7 @@ def test_compose_is_called_for_this_run_whatever_the_environment_says(
     monkeypatch.setattr(engine, "compose_command", lambda: (str(fake),))
     for name, value in {**HOSTILE, "DOCKER_HOST": "unix:///here"}.items():
         monkeypatch.setenv(name, value)
-    script = provider._command(run, ["accounting"])
+    script = compose._command(run, ["accounting"])
     words = (str(script), "compose", "-f", "compose.yaml", "up", "-d", "two words")
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     argv, _, shown = done.stdout.partition("--\n")
@@ -210,11 +210,12 @@ def test_compose_is_called_for_this_run_whatever_the_environment_says(
     project = f"intercede-{run.token[:12]}"
     assert argv.splitlines() == ["--env-file", "/dev/null", "-p", project, *words[2:]]
     assert not [name for name in environment if name.startswith("COMPOSE_")]
+    assert "DOCKER_CONTEXT" not in environment
     expected = {
         "TESTBED_ROOT": str(run.root), "TESTBED_RUN": run.token, "TESTBED_OWNER": engine.owner(),
         "TESTBED_UID": str(login_uid()), "TESTBED_RUNNER": str(os.geteuid()),
         "TESTBED_PROFILES": "accounting", "TESTBED_IMAGES": images.prefix(),
-        "TESTBED_INTERVAL": "60s", "DOCKER_CONTEXT": "default", "DOCKER_HOST": "unix:///here",
+        "TESTBED_INTERVAL": "60s", "TESTBED_CREATE": "false", "DOCKER_HOST": "unix:///here",
         "INTERCEDE_TESTBED_TOKEN": run.token,
     }  # fmt: skip
     assert {name: environment[name] for name in expected} == expected
@@ -228,8 +229,8 @@ def test_compose_as_a_plugin_keeps_its_word(
     pytest.importorskip("testcontainers.compose")
     fake = program(tmp_path / "bin", "docker", '#!/bin/sh\necho "$*"\n')
     monkeypatch.setattr(engine, "compose_command", lambda: (str(fake), "compose"))
-    compose = provider._compose(run, StackSpec(accounting=True, workstation=True))
-    argv = [*compose.docker_compose_command(), "ps"]
+    handle = compose.handle(run, StackSpec(accounting=True, workstation=True))
+    argv = [*handle.docker_compose_command(), "ps"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     rest = "--profile accounting --profile workstation ps"
     project = f"intercede-{run.token[:12]}"
@@ -240,7 +241,7 @@ def test_a_compose_that_vanished_is_named(monkeypatch: pytest.MonkeyPatch, run: 
     """It was there when the provider was asked."""
     monkeypatch.setattr(engine, "compose_command", lambda: None)
     with pytest.raises(StackError, match="compose: is not here any more"):
-        provider._command(run, [])
+        compose._command(run, [])
 
 
 def test_the_images_are_called_by_what_they_are_made_of(
@@ -330,9 +331,33 @@ def test_an_engine_that_does_not_answer_is_a_reason(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("Error while fetching server API version\nand more")
 
     monkeypatch.setattr(engine, "client", client)
-    assert engine.missing() == (
-        "no container engine answers: Error while fetching server API version"
-    )
+    monkeypatch.setenv("DOCKER_HOST", "unix:///here")
+    told = "the engine at unix:///here does not answer: Error while fetching server API version"
+    assert engine.missing() == told
+
+
+@pytest.mark.parametrize(
+    ("address", "security", "reason"),
+    (
+        ("ssh://elsewhere", [], "DOCKER_HOST is ssh://elsewhere"),
+        ("tcp://127.0.0.1:1", [], "at a unix socket"),
+        ("unix:///here", ["name=seccomp", "name=rootless"], "rootless"),
+        ("unix:///here", ["name=userns"], "remaps users"),
+    ),
+)
+def test_an_engine_that_does_not_share_this_machine_is_refused(
+    monkeypatch: pytest.MonkeyPatch, address: str, security: list[str], reason: str
+) -> None:
+    """Its files and processes are not those that the suite looks at."""
+    pytest.importorskip("testcontainers.compose")
+
+    class Engine:
+        def info(self) -> dict[str, list[str]]:
+            return {"SecurityOptions": security}
+
+    monkeypatch.setenv("DOCKER_HOST", address)
+    monkeypatch.setattr(engine, "client", Engine)
+    assert reason in str(engine.missing())
 
 
 @pytest.mark.parametrize("there", (False, True))

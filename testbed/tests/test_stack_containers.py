@@ -217,7 +217,7 @@ def test_nobody_else_reads_keys_and_secrets(stack: Stack) -> None:
         *(root / "secrets").iterdir(),
         root / "munge.key",
         root / "pam",
-        root / "agent.sock",
+        root / "agent",
     ]
     assert len(private) > 20
     assert not [path for path in private if path.stat().st_mode & 0o077]

@@ -22,7 +22,8 @@ STACKS = ("native", "containers")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m transport_testbed", description=__doc__)
+    first_line = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m transport_testbed", description=first_line)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up_parser = commands.add_parser("up", help="start servers and leave them running")
     up_parser.add_argument("--no-slurm", action="store_true", help="leave Slurm out")
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return compare(asked.reports, asked.markdown)
     try:
         if asked.command == "up":
+            if asked.no_slurm and asked.stack == "containers":
+                up_parser.error("--no-slurm is for --stack native: containers have all parts")
             return up(StackSpec(slurm=not asked.no_slurm), asked.stack)
         if asked.command == "stacks":
             return stacks()

@@ -46,7 +46,7 @@ class Run:
     def create(cls, *, keep: bool) -> Self:
         """Make the directory of a new run and record who owns it."""
         token = secrets.token_hex(16)
-        root = _state_directory() / token
+        root = state_directory() / token
         root.mkdir()
         # The logins may run as another user, who must pass through here.
         root.chmod(0o755)
@@ -98,7 +98,7 @@ class Run:
     @classmethod
     def of_token(cls, token: str) -> Self:
         """The run called *token* of this user; one without a record has no owner any more."""
-        return cls.recorded(_state_directory() / token, token)
+        return cls.recorded(state_directory() / token, token)
 
     @property
     def orphaned(self) -> bool:
@@ -177,7 +177,7 @@ def login_uid() -> int:
 
 def runs() -> Iterator[Run]:
     """Every run of this user that has a record."""
-    for root in sorted(_state_directory().iterdir()):
+    for root in sorted(state_directory().iterdir()):
         # Another process may be making or removing it just now.
         with suppress(OSError, ValueError, TypeError):
             yield Run.load(root)
@@ -191,7 +191,7 @@ def sweep() -> list[str]:
     return [str(run.root) for run in orphans]
 
 
-def _state_directory() -> Path:
+def state_directory() -> Path:
     """Directory of all runs of this user.
 
     Not TMPDIR when /tmp will do: unix sockets allow 107 bytes, and a sweep has to find the

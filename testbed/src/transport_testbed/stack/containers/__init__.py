@@ -7,31 +7,24 @@ servers' processes and files as this machine sees them.
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from transport_testbed.stack._provider import StackError
-from transport_testbed.stack._runs import TOKEN_VARIABLE, Run, login_uid, sweep
+from transport_testbed.stack._runs import Run, login_uid, sweep
 from transport_testbed.stack._spec import Stack, StackSpec
 from transport_testbed.stack._timings import Timings
-from transport_testbed.stack.containers import describe, engine, images
+from transport_testbed.stack.containers import compose, describe, engine, images
+from transport_testbed.stack.containers.ready import await_ready
 
 __all__ = ["ContainersProvider"]
-
-#: Seconds in which every host has to be usable.
-PATIENCE = 60.0
 
 #: The ports on which the bastion listens, as compose.yaml publishes them.
 PORTS = range(2200, 2210)
 
 
 class ContainersProvider:
-    """Brings stacks up in containers."""
+    """Brings stacks up in containers: all of their parts, but for those of a profile."""
 
     name = "containers"
 
@@ -50,31 +43,40 @@ class ContainersProvider:
         timings.mark("sweep")
         run = Run.create(keep=keep)
         try:
-            compose = _compose(run, spec)
-            if not images.present(*(f"{images.prefix()}/{host}" for host in images.HOSTS)):
-                _build(compose)
-            timings.mark("build")
-            _up(compose)
-            timings.mark("up")
-            _await_ready(run, spec)
-            timings.mark("ready")
-            return _describe(run, spec, timings)
+            with engine.asked():
+                return self._start(run, spec, timings)
         except BaseException:
             self._end(run)
             raise
+
+    def _start(self, run: Run, spec: StackSpec, timings: Timings) -> Stack:
+        handle = compose.handle(run, spec)
+        if not images.present(*(f"{images.prefix()}/{host}" for host in images.HOSTS)):
+            compose.build(handle)
+        timings.mark("build")
+        compose.up(handle)
+        timings.mark("up")
+        await_ready(run, spec)
+        timings.mark("ready")
+        return _describe(run, spec, timings)
 
     def stop(self, stack: Stack) -> None:
         """End everything of *stack*, from any process. Stopping twice is silent."""
         self._end(Run.recorded(Path(stack.root), stack.token))
 
     def _end(self, run: Run) -> None:
-        engine.remove(run.token)
-        run.end()
+        try:
+            with engine.asked():
+                engine.remove(run.token)
+        finally:
+            run.end()
 
     def sweep(self) -> list[str]:
         """Remove what dead runners left behind; return the directories and runs removed."""
         removed = sweep()
-        for token in engine.runs():
+        with engine.asked():
+            left = engine.runs()
+        for token in left:
             run = Run.of_token(token)
             if run.orphaned:
                 # The engine makes the directory once more for a container that it was starting.
@@ -83,122 +85,10 @@ class ContainersProvider:
         return removed
 
 
-def _compose(run: Run, spec: StackSpec) -> Any:
-    """Return testcontainers' handle on the stack of a run; nothing is started."""
-    from testcontainers.compose import DockerCompose  # noqa: PLC0415 - an optional extra
-
-    profiles = [name for name in ("accounting", "workstation") if getattr(spec, name)]
-    command = _command(run, profiles)
-    return DockerCompose(
-        images.folder(), docker_command_path=str(command), profiles=profiles, wait=False
-    )
-
-
-def _command(run: Run, profiles: list[str]) -> Path:
-    """Write a script that calls compose for this run, whatever the caller's environment says.
-
-    testcontainers puts "compose" before all it says, which a binary of its own would take for a
-    question it does not know, and answer with its help and success.
-    """
-    found = engine.compose_command()
-    if found is None:
-        raise StackError("compose", "is not here any more")
-    values = {
-        # Compose belongs to the run: without it, the engine gets no more orders.
-        TOKEN_VARIABLE: run.token,
-        "TESTBED_ROOT": str(run.root),
-        "TESTBED_RUN": run.token,
-        "TESTBED_OWNER": engine.owner(),
-        "TESTBED_UID": str(login_uid()),
-        "TESTBED_RUNNER": str(os.geteuid()),
-        "TESTBED_PROFILES": ",".join(profiles),
-        "TESTBED_IMAGES": images.prefix(),
-        # The files tell when a host is usable: asked all the time, its health would cost as
-        # much as the tests.
-        "TESTBED_INTERVAL": "60s",
-        # The engine that DOCKER_HOST names, as for docker's SDK, which knows no contexts.
-        "DOCKER_CONTEXT": "default",
-    }
-    lines = ["#!/bin/sh", '[ "$1" = compose ] && shift']
-    lines.append("unset $(env | grep -o '^COMPOSE_[A-Z_]*')")
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    # A file .env beside compose.yaml is for those who use it by hand.
-    options = f"--env-file /dev/null -p intercede-{run.token[:12]}"
-    lines.append(f'exec {shlex.join(found)} {options} "$@"')
-    script = run.root / "compose"
-    script.write_text("\n".join(lines) + "\n")
-    script.chmod(0o700)
-    return script
-
-
-def _build(compose: Any) -> None:
-    with images.base() as base:
-        every = ("--profile", "accounting", "--profile", "workstation")
-        argv = [*compose.docker_compose_command(), *every, "build", "-q"]
-        argv += ["--build-arg", f"BASE_IMAGE={base}"]
-        _call("build", argv)
-
-
-def _up(compose: Any) -> None:
-    try:
-        compose.start()
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace")
-        raise StackError("compose", "up failed", output=_end_of(said)) from error
-
-
-def _call(part: str, argv: list[str]) -> None:
-    done = subprocess.run(argv, cwd=images.folder(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stdout + done.stderr
-        raise StackError(part, f"exit status {done.returncode}", output=_end_of(said))
-
-
-def _end_of(text: str, lines: int = 15) -> str:
-    return "\n".join(text.splitlines()[-lines:])
-
-
-def _await_ready(run: Run, spec: StackSpec) -> None:
-    """Return when each host has said that it is usable."""
-    hosts = {"bastion", "login", "controller", "c1", "c2"}
-    hosts |= {name for name in ("accounting", "workstation") if getattr(spec, name)}
-    deadline = time.monotonic() + PATIENCE
-    looked = time.monotonic()
-    while waited := sorted(host for host in hosts if not (run.root / "ready" / host).exists()):
-        if time.monotonic() - looked > 1:
-            _check_running(run)
-            looked = time.monotonic()
-        if time.monotonic() > deadline:
-            _fail(run, waited[0], f"is not usable after {PATIENCE:g} s")
-        time.sleep(0.01)
-
-
-def _check_running(run: Run) -> None:
-    for container in engine.containers(run.token):
-        if container.status != "running":
-            _fail(run, _service(container), f"has {container.status}")
-
-
-def _fail(run: Run, host: str, problem: str) -> None:
-    """Raise with the last words of a host's container."""
-    said = ""
-    for container in engine.containers(run.token):
-        if _service(container) == host:
-            said = container.logs(tail=15).decode(errors="replace")
-    hint = "" if (run.root / "ready").exists() else (
-        f"no file of the containers appeared in {run.root}: does the engine run on this machine?"
-    )  # fmt: skip
-    raise StackError(host, problem, output=_end_of(said), hint=hint)
-
-
-def _service(container: Any) -> str:
-    return str(container.labels.get("com.docker.compose.service", container.name))
-
-
 def _published(run: Run) -> Mapping[int, int]:
     """Return this machine's port for each of the bastion's; a start may change them."""
-    bastion = next(each for each in engine.containers(run.token) if _service(each) == "bastion")
-    bound = bastion.attrs["NetworkSettings"]["Ports"]
+    hosts = {engine.service(each): each for each in engine.containers(run.token)}
+    bound = hosts["bastion"].attrs["NetworkSettings"]["Ports"]
     return {port: int(bound[f"{port}/tcp"][0]["HostPort"]) for port in PORTS}
 
 

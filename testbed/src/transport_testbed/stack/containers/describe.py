@@ -48,7 +48,7 @@ def endpoints(root: Path, published: Mapping[int, int]) -> tuple[Endpoint, ...]:
         plain = _plain(root, row, published, made.get(row.via))
         kind = row.name.removeprefix("auth-")
         made[row.name] = (
-            _logins.completed(kind, plain, root / "keys", root / "agent.sock", told)
+            _logins.completed(kind, plain, root / "keys", root / "agent" / "socket", told)
             if kind != row.name
             else plain
         )

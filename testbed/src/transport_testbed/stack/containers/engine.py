@@ -9,16 +9,19 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from transport_testbed.stack._provider import StackError
 
 #: Names the run, by its token.
 RUN = "io.intercede.testbed"
@@ -36,10 +39,16 @@ def missing() -> str | None:
     """Say what is needed to talk to an engine and is not there, or None."""
     if importlib.util.find_spec("testcontainers") is None:
         return 'needs testcontainers: python -m pip install "transport-testbed[containers]"'
+    if not address().startswith("unix://"):
+        return f"needs an engine on this machine, at a unix socket; DOCKER_HOST is {address()}"
     try:
-        client().ping()
+        security = client().info().get("SecurityOptions") or ()
+    except StackError as error:
+        return f"{error.problem}; {error.hint}"
     except Exception as error:  # noqa: BLE001 - of docker, requests or urllib3
-        return f"no container engine answers: {_first_line(error)}"
+        return f"the engine at {address()} does not answer: {_first_line(error)}"
+    if any("name=rootless" in each or "name=userns" in each for each in security):
+        return "needs an engine whose root is this machine's: it is rootless, or remaps users"
     if compose_command() is None:
         return (
             "needs docker compose, which the engine's own packages have; on Linux x86_64 with "
@@ -52,17 +61,38 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0][:200]
 
 
+def address() -> str:
+    """Return where the engine is, for docker's library and compose alike: no context of a user."""
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
 @cache
-def client() -> Any:
-    """Return the client of the engine that the environment names; raises what docker raises."""
+def client(timeout: int = PATIENCE) -> Any:
+    """Return a client of the engine; raises what docker raises, StackError if nothing answers."""
     import docker  # noqa: PLC0415 - comes with testcontainers
 
-    _, unix, path = docker.utils.parse_host(os.environ.get("DOCKER_HOST")).partition("http+unix://")
-    if unix:
-        # docker leaves its own socket open when nobody answers at the other end.
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(path)
-    return docker.from_env(timeout=PATIENCE)
+    # docker leaves its own socket open when nobody answers at the other end.
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(address().removeprefix("unix://"))
+        except OSError as error:
+            problem = f"nothing answers at {address()}: {error.strerror}"
+            hint = "start the container engine, or set DOCKER_HOST"
+            raise StackError("engine", problem, hint=hint) from error
+    return docker.DockerClient(base_url=address(), timeout=timeout)
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Tell what the engine refuses, or does not answer, as a StackError."""
+    from docker.errors import DockerException  # noqa: PLC0415 - comes with testcontainers
+    from requests import RequestException  # noqa: PLC0415 - the same
+
+    try:
+        yield
+    except (DockerException, RequestException, ConnectionError) as error:
+        hint = f"is the engine at {address()} in order?"
+        raise StackError("engine", _first_line(error), hint=hint) from error
 
 
 def compose_command() -> tuple[str, ...] | None:
@@ -77,12 +107,11 @@ def compose_command() -> tuple[str, ...] | None:
 
 
 def _is_compose(*command: str) -> bool:
-    asked = [*command, "version", "--short"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    asking = [*command, "version", "--short"]
+    done = subprocess.run(asking, capture_output=True, text=True, check=False)
     # The first generation has no "up --wait", and no name in its file.
-    return done.returncode == 0 and done.stdout.lstrip("v").split(".")[0].isdecimal() and (
-        int(done.stdout.lstrip("v").split(".")[0]) > 1
-    )  # fmt: skip
+    found = re.match(r"v?(\d+)\.", done.stdout)
+    return done.returncode == 0 and found is not None and int(found[1]) > 1
 
 
 def _packaged() -> str | None:
@@ -96,9 +125,11 @@ def _packaged() -> str | None:
 
 
 def owner() -> str:
-    """Return who we are to others that use the same engine: this boot's processes, this user."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}:{os.readlink('/proc/self/ns/pid')}:{os.geteuid()}"
+    """Return who we are to others that use the same engine: this machine's processes, this user."""
+    # The same after a new boot, if there is a name for it: what was left before is ours to remove.
+    names = (Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id"))
+    machine = next(filter(None, (path.read_text().strip() for path in names if path.exists())))
+    return f"{machine}:{os.readlink('/proc/self/ns/pid')}:{os.geteuid()}"
 
 
 def containers(run: str) -> list[Any]:
@@ -106,6 +137,11 @@ def containers(run: str) -> list[Any]:
     asked = {"label": f"{RUN}={run}"}
     found: list[Any] = client().containers.list(all=True, filters=asked, ignore_removed=True)
     return found
+
+
+def service(container: Any) -> str:
+    """Return which host of compose.yaml a container is."""
+    return str(container.labels.get("com.docker.compose.service", container.name))
 
 
 def runs() -> set[str]:

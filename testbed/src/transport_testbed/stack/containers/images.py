@@ -18,9 +18,11 @@ from importlib import resources
 from pathlib import Path
 
 from transport_testbed.stack._provider import StackError
+from transport_testbed.stack._runs import state_directory
 from transport_testbed.stack.containers import engine
 
-SUITE = "bookworm"
+#: Which Debian: another has other versions of OpenSSH and Slurm.
+SUITE = os.environ.get("TESTBED_SUITE") or "bookworm"
 #: What a registry calls the base.
 DEBIAN = f"debian:{SUITE}-slim"
 #: What it is called when it was made here.
@@ -68,10 +70,8 @@ def missing() -> str | None:
 
 def _registry_answers() -> bool:
     """Whether the base can be pulled, asked without pulling it."""
-    import docker  # noqa: PLC0415 - comes with testcontainers
-
     try:
-        docker.from_env(timeout=_REGISTRY).images.get_registry_data(DEBIAN)
+        engine.client(_REGISTRY).images.get_registry_data(DEBIAN)
     except Exception:  # noqa: BLE001 - of docker, requests or urllib3: there is none
         return False
     return True
@@ -80,16 +80,12 @@ def _registry_answers() -> bool:
 @contextmanager
 def base() -> Iterator[str]:
     """Give the name of a base image, one process at a time; it is made if need be."""
-    # In /tmp, like the runs: several users may share an engine.
-    path = Path(tempfile.gettempdir(), f"intercede-testbed-{os.geteuid()}.images.lock")
+    path = state_directory() / "images.lock"
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not present(DEBIAN) and not present(MADE):
-            if _registry_answers():
-                yield DEBIAN
-                return
+        if not present(DEBIAN) and not present(MADE) and not _registry_answers():
             _make()
-        yield DEBIAN if present(DEBIAN) else MADE
+        yield MADE if present(MADE) and not present(DEBIAN) else DEBIAN
 
 
 def _make() -> None:
@@ -105,7 +101,7 @@ def _make() -> None:
 def _archive() -> list[str]:
     """Return the line of sources.list for the suite, as this machine has it; else nothing."""
     listed = _run("apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)",
-                  "Created-By: Packages")  # fmt: skip
+                  "Created-By: Packages", "Origin: Debian")  # fmt: skip
     found = dict(line.split(" ")[:2] for line in reversed(listed.splitlines()))
     keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
     if SUITE not in found or not keyring.exists():

@@ -46,7 +46,7 @@ class Workstation:
     ) -> Iterator[bytes]:
         """Install packages, all of them from a directory of wheels, and give pytest's output.
 
-        Returns (as the value of the generator) nothing; ``exit_code`` has it afterwards.
+        ``exit_code`` is pytest's afterwards.
         """
         shutil.copytree(wheels, self._home / "wheels")
         script = _WORK.format(packages=shlex.join(packages), arguments=shlex.join(arguments))
@@ -60,6 +60,11 @@ class Workstation:
         self.exit_code = int(api.exec_inspect(asked)["ExitCode"])
 
     def fetch(self, name: str, target: Path) -> None:
-        """Copy a directory out of the home in which the work was done."""
-        if (self._home / name).is_dir():
-            shutil.copytree(self._home / name, target, dirs_exist_ok=True)
+        """Copy a directory out of the home in which the work was done.
+
+        Raises:
+            StackError: There is none.
+        """
+        if not (self._home / name).is_dir():
+            raise StackError("workstation", f"the work left no directory {name}")
+        shutil.copytree(self._home / name, target, dirs_exist_ok=True)
