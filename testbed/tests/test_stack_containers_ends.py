@@ -212,10 +212,11 @@ def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Pa
     for host in images.HOSTS:
         if images.present(name := f"{images.prefix()}/{host}"):
             docker.images.remove(name)
-    # The nodes have one image, which is built for each: the first loses its name.
     for run in made:
+        # An image that is built twice would be here, as the one that lost its name.
         label = f"com.docker.compose.project=intercede-{run.token[:12]}"
-        docker.images.prune(filters={"dangling": True, "label": label})
+        pruned = docker.images.prune(filters={"dangling": True, "label": label})
+        assert not pruned["ImagesDeleted"]
 
 
 def test_a_part_that_fails_is_named_with_its_last_words(broken: tuple[Path, list[Run]]) -> None:
