@@ -39,12 +39,18 @@ print(ContainersProvider().start(StackSpec(accounting=False), keep=KEEP).to_json
 
 
 @contextmanager
-def runner() -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that starts a stack, and is killed."""
-    code = RUNNER.replace("KEEP", "False") + "time.sleep(600)"
+def runner(*, keep: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that starts a stack, which it keeps or not; it is killed."""
+    code = RUNNER.replace("KEEP", str(keep)) + "time.sleep(600)"
     with subprocess.Popen((sys.executable, "-c", code), stdout=subprocess.PIPE) as process:
         yield process
         process.kill()
+
+
+def started(process: subprocess.Popen[bytes]) -> Stack:
+    """The stack that another process has started."""
+    assert process.stdout is not None
+    return Stack.from_json(process.stdout.readline().decode())
 
 
 def listeners() -> set[tuple[str, int]]:
@@ -110,24 +116,26 @@ def new(stack: Stack) -> set[bytes]:
 
 
 def test_what_a_killed_runner_leaves_is_swept() -> None:
-    """Several at once may sweep; a stack whose runner lives, and one by hand, are left alone."""
+    """Several at once may sweep. What is kept, by hand, or of a runner that lives is left alone."""
     docker = engine.client()
-    with runner() as living, by_hand() as (strange, network), runner() as process:
-        assert living.stdout is not None
-        assert process.stdout is not None
-        alive = Stack.from_json(living.stdout.readline().decode())
-        lost = Stack.from_json(process.stdout.readline().decode())
-        process.kill()
-        process.wait()
-        assert left(lost.token)
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(lambda _: PROVIDER.sweep(), range(3)))
-        assert left(lost.token) == []
-        assert ssh(alive, "jump-bash", "echo alive") == "alive\n"
-        assert docker.containers.get(strange).status == "created"
-        assert docker.networks.get(network)
+    with by_hand() as (strange, network), runner() as living:
+        with runner() as killed, runner(keep=True) as keeper:
+            lost, kept = started(killed), started(keeper)
+        try:
+            alive = started(living)
+            assert left(lost.token)
+            with ThreadPoolExecutor(3) as pool:
+                list(pool.map(lambda _: PROVIDER.sweep(), range(3)))
+            assert left(lost.token) == []
+            assert ssh(alive, "jump-bash", "echo alive") == "alive\n"
+            assert docker.containers.get(strange).status == "created"
+            assert docker.networks.get(network)
+            assert ssh(kept, "jump-bash", "echo kept") == "kept\n"
+        finally:
+            # What `down` does.
+            PROVIDER.stop(kept)
     PROVIDER.sweep()
-    assert left(alive.token) == []
+    assert left(kept.token) + left(alive.token) == []
 
 
 @contextmanager
@@ -183,19 +191,6 @@ def compose_runs(token: str) -> bool:
     return False
 
 
-def test_a_kept_stack_outlives_its_runner_and_is_stopped_from_elsewhere() -> None:
-    """What `up` and `down` do."""
-    code = RUNNER.replace("KEEP", "True")
-    done = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True)
-    kept = Stack.from_json(done.stdout.decode())
-    try:
-        PROVIDER.sweep()
-        assert ssh(kept, "jump-bash", "echo alive") == "alive\n"
-    finally:
-        PROVIDER.stop(kept)
-    assert left(kept.token) == []
-
-
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Path, list[Run]]]:
     """A copy of the images' folder, to be broken, and the runs that are made of it."""
@@ -217,10 +212,11 @@ def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Pa
     for host in images.HOSTS:
         if images.present(name := f"{images.prefix()}/{host}"):
             docker.images.remove(name)
-    # The nodes have one image, which is built for each: the first loses its name.
     for run in made:
+        # An image that is built twice would be here, as the one that lost its name.
         label = f"com.docker.compose.project=intercede-{run.token[:12]}"
-        docker.images.prune(filters={"dangling": True, "label": label})
+        pruned = docker.images.prune(filters={"dangling": True, "label": label})
+        assert not pruned["ImagesDeleted"]
 
 
 def test_a_part_that_fails_is_named_with_its_last_words(broken: tuple[Path, list[Run]]) -> None:
