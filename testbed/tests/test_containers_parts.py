@@ -215,7 +215,7 @@ def test_compose_is_called_for_this_run_whatever_the_environment_says(
         "TESTBED_ROOT": str(run.root), "TESTBED_RUN": run.token, "TESTBED_OWNER": engine.owner(),
         "TESTBED_UID": str(login_uid()), "TESTBED_RUNNER": str(os.geteuid()),
         "TESTBED_PROFILES": "accounting", "TESTBED_IMAGES": images.prefix(),
-        "TESTBED_INTERVAL": "60s", "TESTBED_CREATE": "false", "DOCKER_HOST": "unix:///here",
+        "TESTBED_INTERVAL": "60s", "DOCKER_HOST": "unix:///here",
         "INTERCEDE_TESTBED_TOKEN": run.token,
     }  # fmt: skip
     assert {name: environment[name] for name in expected} == expected

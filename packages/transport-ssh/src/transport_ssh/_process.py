@@ -102,9 +102,11 @@ async def stop(command: Command) -> bool:
     if channel is None or connection is None or connection.is_closed():
         return False
     command.cut_input()
+    gone = False
     if command.pgid is None:
-        gone = await _stop_by_signal(command, ("TERM", "KILL"))
-    else:
+        # Its begin marker may be on the way: signals reach no child whose parent has gone.
+        gone = await _stop_by_signal(command, ("TERM", "KILL"), until_begun=True)
+    if command.pgid is not None:
         grace = command.request.grace
         seen = await _stop_by_group(connection, command.pgid, command.leader, grace)
         if seen is None:
@@ -189,16 +191,34 @@ async def _open_beside(killer: Command, connection: asyncssh.SSHClientConnection
         await asyncio.sleep(_ASK_AGAIN)
 
 
-async def _stop_by_signal(command: Command, names: tuple[str, ...]) -> bool:
-    """Ask sshd to signal the group; works while every session is in use."""
+async def _stop_by_signal(
+    command: Command, names: tuple[str, ...], *, until_begun: bool = False
+) -> bool:
+    """Ask sshd to signal the group; works while every session is in use.
+
+    ``until_begun`` waits no longer than until the begin marker tells the group.
+    """
     for name in names:
         if command.channel is not None and not command.closed.is_set():
             with contextlib.suppress(OSError, asyncssh.Error):
                 command.channel.send_signal(name)
         seconds = command.request.grace if name == "TERM" else _CLOSE_SECONDS
+        if until_begun:
+            await _wait_begun(command, seconds)
+            if command.pgid is not None:
+                return False
+            seconds = 0.0
         if await wait_closed(command, seconds):
             return command.is_told
     return False
+
+
+async def _wait_begun(command: Command, seconds: float) -> None:
+    """Wait until a command is known to have begun, or its session ends."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while command.pgid is None and not await wait_closed(command, _ASK_AGAIN):
+                pass
 
 
 async def wait_closed(command: Command, seconds: float) -> bool:

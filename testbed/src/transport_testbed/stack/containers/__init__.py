@@ -54,7 +54,7 @@ class ContainersProvider:
         if not images.present(*(f"{images.prefix()}/{host}" for host in images.HOSTS)):
             compose.build(handle)
         timings.mark("build")
-        compose.up(handle)
+        compose.up(handle, run)
         timings.mark("up")
         await_ready(run, spec)
         timings.mark("ready")

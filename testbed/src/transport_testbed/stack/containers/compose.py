@@ -50,8 +50,6 @@ def _command(run: Run, profiles: list[str]) -> Path:
         # The files tell when a host is usable: asked all the time, its health would cost as
         # much as the tests.
         "TESTBED_INTERVAL": "60s",
-        # An engine elsewhere has no such directory, and must not make one.
-        "TESTBED_CREATE": "false",
         "DOCKER_HOST": engine.address(),
     }
     lines = ["#!/bin/sh", '[ "$1" = compose ] && shift']
@@ -75,7 +73,7 @@ def build(compose: Any) -> None:
         _call("build", argv)
 
 
-def up(compose: Any) -> None:
+def up(compose: Any, run: Run) -> None:
     """Start the hosts; StackError with the end of what was said."""
     try:
         compose.start()
@@ -85,6 +83,14 @@ def up(compose: Any) -> None:
     except PermissionError as error:
         hint = "is /tmp mounted noexec? It has the script that calls compose"
         raise StackError("compose", str(error), hint=hint) from error
+    if not engine.containers(run.token):
+        # Some versions refuse a file, or an option, and exit 0.
+        argv = [*compose.docker_compose_command(), "config", "--quiet"]
+        done = subprocess.run(
+            argv, cwd=images.folder(), capture_output=True, text=True, check=False
+        )
+        said = end_of(done.stdout + done.stderr)
+        raise StackError("compose", "up started nothing, and told no error", output=said)
 
 
 def _call(part: str, argv: list[str]) -> None:

