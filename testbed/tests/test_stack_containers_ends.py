@@ -43,8 +43,10 @@ def runner(*, keep: bool = False) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that starts a stack, which it keeps or not; it is killed."""
     code = RUNNER.replace("KEEP", str(keep)) + "time.sleep(600)"
     with subprocess.Popen((sys.executable, "-c", code), stdout=subprocess.PIPE) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def started(process: subprocess.Popen[bytes]) -> Stack:
