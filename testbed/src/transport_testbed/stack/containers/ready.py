@@ -43,14 +43,9 @@ def _check_running(run: Run) -> None:
 
 
 def _fail(run: Run, host: str, problem: str) -> NoReturn:
-    """Raise with the last words of a host: of its container, and of its servers."""
-    said = [
-        container.logs(tail=15).decode(errors="replace")
-        for container in engine.containers(run.token)
-        if engine.service(container) == host
-    ]
-    said += [
-        f"{log.stem}: {end_of(log.read_text(errors='replace'), 5)}"
-        for log in sorted((run.root / "log").glob(f"*-{host}.log"))
-    ]
-    raise StackError(host, problem, output=end_of("\n".join(filter(None, said)), 40))
+    """Raise with the last words of a host: of its container, or if it hangs of its servers."""
+    containers = (each for each in engine.containers(run.token) if engine.service(each) == host)
+    said = "".join(each.logs(tail=15).decode(errors="replace") for each in containers)
+    logs = {log.stem: log for log in sorted((run.root / "log").glob(f"*-{host}.log"))}
+    words = [f"{name}: {end_of(log.read_text(errors='replace'), 5)}" for name, log in logs.items()]
+    raise StackError(host, problem, output=end_of(said) or "\n".join(words))
