@@ -30,6 +30,9 @@ from .containers_client import (
 
 need_containers()
 
+# The first on a machine builds the images.
+pytestmark = pytest.mark.timeout(300)
+
 SHELLS = StackSpec().shells
 
 

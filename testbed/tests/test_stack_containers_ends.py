@@ -29,6 +29,9 @@ from .containers_client import (
 
 need_containers()
 
+# The first on a machine builds the images.
+pytestmark = pytest.mark.timeout(300)
+
 #: A program that starts a stack, says so, and waits to be killed.
 RUNNER = """
 import sys, time
@@ -172,7 +175,7 @@ def test_what_a_runner_leaves_that_is_killed_in_the_middle_is_swept(moment: str)
 
         assert eventually(begun, 30)
         run = mine[0]
-        assert eventually(lambda: bool(reached[moment](run)), 30)
+        assert eventually(lambda: bool(reached[moment](run)), 250)
         process.kill()
         process.wait()
     PROVIDER.sweep()

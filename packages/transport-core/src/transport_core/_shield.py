@@ -62,7 +62,21 @@ async def _stop(task: asyncio.Future[T], seconds: float) -> None:
 
 async def off_loop(function: Callable[..., T], *args: object) -> T:
     """Run blocking work in a thread; a cancellation waits for the thread, so nothing is left."""
-    return await finish(asyncio.to_thread(function, *args))
+    found: list[T] = []
+    await finish(asyncio.to_thread(_into, found, function, args))
+    return found[0]
+
+
+async def in_thread(function: Callable[..., T], *args: object) -> T:
+    """Run blocking work in a thread; cancelled, it is left to itself."""
+    found: list[T] = []
+    await asyncio.to_thread(_into, found, function, args)
+    return found[0]
+
+
+def _into(found: list[T], function: Callable[..., T], args: tuple[object, ...]) -> None:
+    """Call, and keep what comes beside the future: a task that waits for one shows its result."""
+    found.append(function(*args))
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Generator
 from typing import BinaryIO, TypeAlias
 
 from ._argv import encode_text, encode_word
+from ._shield import in_thread
 
 Stdin: TypeAlias = (
     bytes
@@ -99,7 +100,7 @@ async def _file_chunks(file: BinaryIO) -> AsyncGenerator[bytes, None]:
         while True:
             if fd is not None:
                 await _readable(fd)
-            chunk = await asyncio.to_thread(read, CHUNK)
+            chunk = await in_thread(read, CHUNK)
             if not chunk:
                 return
             yield _as_bytes(chunk)

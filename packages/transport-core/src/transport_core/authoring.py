@@ -21,7 +21,7 @@ from ._landing import Landing
 from ._names import TEMP_PREFIX, check_link, check_member, temp_name
 from ._output import BoundedOutput
 from ._redact import escape, short_argv
-from ._shield import entered, finish, off_loop, stoppable
+from ._shield import entered, finish, in_thread, off_loop, stoppable
 from ._source import Entry, EntryKind, check_kind, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
 from ._streams import StreamedOutput, StreamedOutputs
@@ -58,6 +58,7 @@ __all__ = [
     "entered",
     "escape",
     "finish",
+    "in_thread",
     "off_loop",
     "require_kind",
     "scan",

@@ -76,7 +76,7 @@ async def read_blocks(
     Raises:
         SizeMismatchError: A read gave more than was asked for.
     """
-    ahead: deque[asyncio.Task[bytes]] = deque()
+    ahead: deque[asyncio.Task[memoryview]] = deque()
     asked = due = given = 0
     try:
         while asked < size or ahead:
@@ -84,7 +84,7 @@ async def read_blocks(
                 count = min(block, size - asked)
                 ahead.append(asyncio.create_task(_read_exactly(file, asked, count)))
                 asked += count
-            data = await ahead.popleft()
+            data = cast(bytes, (await ahead.popleft()).obj)
             due, given = min(due + block, size), given + len(data)
             yield data
             if given < due:
@@ -93,8 +93,11 @@ async def read_blocks(
         await _give_up(ahead)
 
 
-async def _read_exactly(file: asyncssh.SFTPClientFile, offset: int, count: int) -> bytes:
-    """Read again after a short read, which is allowed before the end of the file."""
+async def _read_exactly(file: asyncssh.SFTPClientFile, offset: int, count: int) -> memoryview:
+    """Read again after a short read, which is allowed before the end of the file.
+
+    A view, since whoever waits for a task shows its result in its own repr (ERR-05).
+    """
     parts: list[bytes] = []
     while count and (data := cast(bytes, await file.read(count, offset))):
         parts.append(data)
@@ -102,7 +105,7 @@ async def _read_exactly(file: asyncssh.SFTPClientFile, offset: int, count: int) 
             raise SizeMismatchError("the server sent more than it was asked for")
         offset += len(data)
         count -= len(data)
-    return b"".join(parts)
+    return memoryview(b"".join(parts))
 
 
 async def write_blocks(
