@@ -9,7 +9,14 @@ from transport_core import Capability, CommandTimeoutError
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
-from transport_testbed.conformance.samples import SECONDS_TO_STOP, begun, content, failure, sh
+from transport_testbed.conformance.samples import (
+    SECONDS_TO_STOP,
+    alive,
+    begun,
+    content,
+    failure,
+    sh,
+)
 
 TREES = {
     "a child in the background": "sleep 1000 & sleep 1000",
@@ -119,7 +126,7 @@ class RunStopTests:
             timeout=20.0,
         )
         assert time.monotonic() - started < 10.0
-        stayed = list(case.probe.processes(case.marker))
+        stayed = await alive(case)
         await case.transport.run(["kill", result.stdout.strip()])
         assert stayed, "the child did not stay"
 
@@ -129,7 +136,7 @@ class RunStopTests:
         script = "sleep 30 </dev/null >/dev/null 2>&1 & echo $!"
         async with case.make() as transport:
             result = await transport.run(sh(script), env={"CONFORMANCE_MARK": case.marker})
-        survivors = list(case.probe.processes(case.marker))
+        survivors = await alive(case)
         async with case.make() as transport:
             await transport.run(["kill", result.stdout.strip()])
         assert survivors, "closing ended a child that belongs to the user"

@@ -6,6 +6,7 @@ Owns no expectation: what must become of a sample is said in the sections.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import stat
@@ -225,3 +226,14 @@ def everything_logged() -> Iterator[list[str]]:
         loggers[0].removeHandler(handler)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+async def alive(case: Case) -> bool:
+    """Return whether a process of this test is there.
+
+    One that is just being executed shows its environment to nobody: it is asked for once more.
+    """
+    with contextlib.suppress(AssertionError):
+        await case.eventually(lambda: bool(case.probe.processes(case.marker)), seconds=1.0)
+        return True
+    return False

@@ -21,6 +21,7 @@ from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
 from transport_testbed.conformance.samples import (
     SECONDS_TO_STOP,
+    alive,
     begun,
     content,
     cut,
@@ -159,7 +160,7 @@ class StreamingStopTests:
         ) as process:
             child = await drained(process.stdout)
             await process.wait()
-        stayed = list(case.probe.processes(case.marker))
+        stayed = await alive(case)
         await case.transport.run(["kill", child.strip()])
         assert stayed, "the child did not stay"
 
