@@ -123,22 +123,24 @@ def new(stack: Stack) -> set[bytes]:
 def test_what_a_killed_runner_leaves_is_swept() -> None:
     """Several at once may sweep. What is kept, by hand, or of a runner that lives is left alone."""
     docker = engine.client()
-    with by_hand() as (strange, network), runner() as living:
-        with runner() as killed, runner(keep=True) as keeper:
-            lost, kept = started(killed), started(keeper)
-        try:
-            alive = started(living)
-            assert left(lost.token)
-            with ThreadPoolExecutor(3) as pool:
-                list(pool.map(lambda _: PROVIDER.sweep(), range(3)))
-            assert left(lost.token) == []
-            assert ssh(alive, "jump-bash", "echo alive") == "alive\n"
-            assert docker.containers.get(strange).status == "created"
-            assert docker.networks.get(network)
-            assert ssh(kept, "jump-bash", "echo kept") == "kept\n"
-        finally:
-            # What `down` does.
-            PROVIDER.stop(kept)
+    with runner() as living:
+        # The first start on a machine builds the images, and a container by hand needs one.
+        alive = started(living)
+        with by_hand() as (strange, network):
+            with runner() as killed, runner(keep=True) as keeper:
+                lost, kept = started(killed), started(keeper)
+            try:
+                assert left(lost.token)
+                with ThreadPoolExecutor(3) as pool:
+                    list(pool.map(lambda _: PROVIDER.sweep(), range(3)))
+                assert left(lost.token) == []
+                assert ssh(alive, "jump-bash", "echo alive") == "alive\n"
+                assert docker.containers.get(strange).status == "created"
+                assert docker.networks.get(network)
+                assert ssh(kept, "jump-bash", "echo kept") == "kept\n"
+            finally:
+                # What `down` does.
+                PROVIDER.stop(kept)
     PROVIDER.sweep()
     assert left(kept.token) + left(alive.token) == []
 
