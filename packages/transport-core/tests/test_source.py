@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from transport_core import (
     TransferError,
     UnsafePathError,
 )
-from transport_core.authoring import Entry, EntryKind, require_kind, scan
+from transport_core.authoring import Entry, EntryKind, open_source, require_kind, scan
 
 
 def listed(root: Path, symlinks: Symlinks = Symlinks.KEEP) -> list[tuple[bytes, EntryKind]]:
@@ -113,3 +114,40 @@ def test_a_caller_can_insist(kind: Any, *, tree: bool, error: type[Exception] | 
     else:
         with pytest.raises(error):
             require_kind(kind, is_tree=tree)
+
+
+def test_of_a_directory_only_its_names_are_kept(tmp_path: Path) -> None:
+    """Of 5000 members deep in a tree: 100 bytes each, where a path and a set each were 1700."""
+    deep = tmp_path.joinpath(*"abcdefghijklmnopqrstuvwxyz")
+    deep.mkdir(parents=True)
+    for number in range(5000):
+        (deep / f"{number:04}").touch()
+    entries = scan(os.fsencode(tmp_path), Symlinks.KEEP)
+    tracemalloc.start()
+    try:
+        next(entry for entry in entries if entry.kind is EntryKind.FILE)
+        assert tracemalloc.get_traced_memory()[0] < 5000 * 100
+    finally:
+        tracemalloc.stop()
+        list(entries)
+
+
+def test_a_source_that_cannot_be_opened_leaves_no_descriptor(tmp_path: Path) -> None:
+    """A directory above all: it can be opened, and is no file."""
+    before = os.listdir("/proc/self/fd")
+    (tmp_path / "link").symlink_to("f")
+    for path, follow, kind in (
+        (tmp_path, True, IsADirectoryError),
+        (tmp_path / "f", True, FileNotFoundError),
+        (tmp_path / "link", False, OSError),
+    ):
+        with pytest.raises(kind):
+            open_source(path, follow=follow)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_pipe_is_opened_without_its_writer(tmp_path: Path) -> None:
+    """So that the caller can see what it is."""
+    os.mkfifo(tmp_path / "p")
+    with open_source(os.fsencode(tmp_path / "p")) as file:
+        assert not os.path.isfile(f"/proc/self/fd/{file.fileno()}")

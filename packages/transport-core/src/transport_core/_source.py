@@ -10,7 +10,9 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
+from ._argv import PathArg
 from ._errors import (
     IsADirectoryTransferError,
     NotADirectoryTransferError,
@@ -59,10 +61,16 @@ def scan(root: bytes, symlinks: Symlinks) -> Iterator[Entry]:
         UnsafePathError: A member is a device, socket or pipe.
         TransferError: Links make an endless tree.
     """
-    # A stack and no recursion: a path of 4096 bytes can be 2000 directories deep.
-    pending: list[tuple[tuple[bytes, ...], frozenset[tuple[int, int]]]] = [((), frozenset())]
-    while pending:
-        path, above = pending.pop()
+    # A stack and no recursion: a path of 4096 bytes can be 2000 directories deep. Of each level
+    # the paths to come, and what lies above them.
+    levels: list[tuple[Iterator[tuple[bytes, ...]], frozenset[tuple[int, int]]]]
+    levels = [(iter([()]), frozenset())]
+    while levels:
+        paths, above = levels[-1]
+        path = next(paths, None)
+        if path is None:
+            levels.pop()
+            continue
         full = os.path.join(root, *path)
         follow = not path or symlinks is Symlinks.FOLLOW
         info = os.stat(full, follow_symlinks=follow)
@@ -72,10 +80,14 @@ def scan(root: bytes, symlinks: Symlinks) -> Iterator[Entry]:
             if here in above:
                 raise TransferError("links make an endless tree", local=full)
             yield entry
-            names = sorted(os.listdir(full), reverse=True)
-            pending += [((*path, name), above | {here}) for name in names]
+            levels.append((_below(path, sorted(os.listdir(full))), above | {here}))
         else:
             yield entry
+
+
+def _below(path: tuple[bytes, ...], names: list[bytes]) -> Iterator[tuple[bytes, ...]]:
+    """Give the paths in a directory one by one: its names are all that is kept of it."""
+    return ((*path, name) for name in names)
 
 
 def _entry(full: bytes, path: tuple[bytes, ...], info: os.stat_result) -> Entry:
@@ -87,6 +99,27 @@ def _entry(full: bytes, path: tuple[bytes, ...], info: os.stat_result) -> Entry:
     if stat.S_ISDIR(info.st_mode):
         return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode)
     raise UnsafePathError("neither file, directory nor link", local=full)
+
+
+def open_source(path: PathArg, *, follow: bool = True) -> BinaryIO:
+    """Open a file for reading, unbuffered; a pipe without a writer is not waited for.
+
+    What it is may be asked of the open file: it cannot be replaced any more.
+
+    Args:
+        path: Where it is.
+        follow: Whether a link in its last part is followed.
+
+    Raises:
+        OSError: It cannot be opened, or is a directory.
+    """
+
+    # The file object owns what an opener gives, and closes it if it is a directory.
+    def opener(name: PathArg, flags: int) -> int:
+        flags |= os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+        return os.open(name, flags | os.O_CLOEXEC)
+
+    return open(path, "rb", buffering=0, opener=opener)
 
 
 def check_kind(kind: str | None) -> None:

@@ -22,7 +22,7 @@ from ._names import TEMP_PREFIX, check_link, check_member, temp_name
 from ._output import BoundedOutput
 from ._redact import escape, short_argv
 from ._shield import entered, finish, in_thread, off_loop, stoppable
-from ._source import Entry, EntryKind, check_kind, require_kind, scan
+from ._source import Entry, EntryKind, check_kind, open_source, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
 from ._streams import StreamedOutput, StreamedOutputs
 
@@ -60,6 +60,7 @@ __all__ = [
     "finish",
     "in_thread",
     "off_loop",
+    "open_source",
     "require_kind",
     "scan",
     "shape_problems",

@@ -23,7 +23,7 @@ from transport_core import (
     TransferLimitError,
     UnsafePathError,
 )
-from transport_core.authoring import Entry, EntryKind, Landing, require_kind, scan
+from transport_core.authoring import Entry, EntryKind, Landing, open_source, require_kind, scan
 
 _CHUNK = 1024 * 1024
 
@@ -140,10 +140,8 @@ class Copying:
     def _opened(self, entry: Entry) -> Generator[BinaryIO, None, None]:
         """Open a source file, which may have become something else since it was listed."""
         path = os.path.join(self._order.source, *entry.path)
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        if entry.path and self._order.symlinks is Symlinks.KEEP:
-            flags |= os.O_NOFOLLOW
-        with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+        follow = not entry.path or self._order.symlinks is Symlinks.FOLLOW
+        with open_source(path, follow=follow) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UnsafePathError("a file of the source was replaced while it was read")
             yield file

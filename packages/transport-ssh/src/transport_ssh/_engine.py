@@ -24,7 +24,7 @@ from transport_core import (
     TransferTimeoutError,
     TransportError,
 )
-from transport_core.authoring import Deadline, off_loop, stoppable, transfer_error
+from transport_core.authoring import Deadline, off_loop, open_source, stoppable, transfer_error
 
 from . import _run_errors, _wire
 from ._command import Command, Request
@@ -172,8 +172,7 @@ def _forget(path: bytes) -> None:
 
 def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes]) -> BinaryIO:
     try:
-        # Without O_NONBLOCK a named pipe would wait here for a writer, for ever.
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        file = open_source(path)
     except OSError as error:
         failure = transfer_error(error, local=path)
         failure.delivery = Delivery.NOT_SENT

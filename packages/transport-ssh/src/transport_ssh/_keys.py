@@ -16,7 +16,7 @@ import asyncssh
 from asyncssh.agent import SSHAgentClient
 from asyncssh.public_key import CERT_TYPE_USER, SSHOpenSSHCertificate
 from transport_core import ConfigurationError
-from transport_core.authoring import escape, off_loop
+from transport_core.authoring import escape, off_loop, open_source
 
 from ._ask import ask
 from ._auth import Agent, Auth, PrivateKey, chosen, exposed, public_blob, too_short
@@ -227,8 +227,7 @@ def _read(what: str, source: str | os.PathLike[str], *, secret: bool) -> tuple[b
     path = Path(source).expanduser()
     shown = f"{what} '{escape(str(path))}'"
     try:
-        # Without O_NONBLOCK a named pipe would wait here for a writer, for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open_source(path) as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise ConfigurationError(f"{shown} is no regular file")

@@ -21,7 +21,15 @@ from transport_core import (
     TransferResult,
     UnsafePathError,
 )
-from transport_core.authoring import Entry, EntryKind, entered, off_loop, require_kind, scan
+from transport_core.authoring import (
+    Entry,
+    EntryKind,
+    entered,
+    off_loop,
+    open_source,
+    require_kind,
+    scan,
+)
 
 from . import _tree
 from ._remote import NewFile, RemoteFiles
@@ -163,13 +171,10 @@ class _Reading(contextlib.AbstractContextManager[BinaryIO]):
 
     def __init__(self, transfer: Transfer, entry: Entry) -> None:
         self._path = os.path.join(transfer.local, *entry.path)
-        # Without O_NONBLOCK a pipe that took its place would wait for a writer, for ever.
-        self._flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        if entry.path and transfer.symlinks is Symlinks.KEEP:
-            self._flags |= os.O_NOFOLLOW
+        self._follow = not entry.path or transfer.symlinks is Symlinks.FOLLOW
 
     def __enter__(self) -> BinaryIO:
-        self._file = os.fdopen(os.open(self._path, self._flags), "rb", buffering=0)
+        self._file = open_source(self._path, follow=self._follow)
         if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
             self._file.close()
             raise UnsafePathError("a file of the source was replaced while it was read")
