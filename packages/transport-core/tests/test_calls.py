@@ -138,3 +138,54 @@ async def test_a_task_that_closes_within_its_own_call_stops_it_and_goes_on() -> 
     with calls.track():
         assert await calls.close(5)
     assert stopped == [True, True]
+
+
+def test_it_may_be_opened_on_one_loop_after_another() -> None:
+    """Each time with a call in flight when it is closed."""
+    calls = Calls("t")
+
+    async def use() -> bool:
+        calls.open()
+        task = asyncio.create_task(call(calls, asyncio.Event()))
+        await asyncio.sleep(0)
+        closed = await calls.close(5)
+        with pytest.raises(TransportClosedError, match="during the call"):
+            await task
+        return closed
+
+    assert [asyncio.run(use()), asyncio.run(use())] == [True, True]
+
+
+def test_a_call_on_another_loop_is_told_where_it_belongs() -> None:
+    """What its own loop left when it ended is beyond reach: closing is silent, as is opening."""
+    calls = Calls("t")
+
+    async def leave_open() -> None:
+        calls.open()
+        calls.track().__enter__()
+
+    async def call_it() -> None:
+        with calls.track():
+            pass
+
+    asyncio.run(leave_open())
+    assert calls.is_stranded
+    with pytest.raises(TransportClosedError, match="another event loop") as caught:
+        asyncio.run(call_it())
+    assert caught.value.retry_safe
+    assert not asyncio.run(calls.close(1))
+    with pytest.raises(TransportClosedError, match="is not open"):
+        asyncio.run(call_it())
+    asyncio.run(leave_open())
+    asyncio.run(leave_open())
+
+
+@pytest.mark.asyncio
+async def test_it_is_closed_only_where_it_was_opened() -> None:
+    """As long as its loop runs: another could not wait for the calls there."""
+    calls = Calls("t")
+    calls.open()
+    with pytest.raises(TransportClosedError, match="another event loop"):
+        await asyncio.to_thread(asyncio.run, calls.close(1))
+    assert calls.is_open
+    assert await calls.close(1)

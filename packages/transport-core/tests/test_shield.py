@@ -1,12 +1,10 @@
 """Work that a cancelled call still finishes."""
 
 import asyncio
-import contextlib
-import threading
-from collections.abc import Iterator
 
 import pytest
-from transport_core.authoring import entered, finish, off_loop, stoppable
+from transport_core import _shield
+from transport_core.authoring import finish, stoppable
 
 
 @pytest.mark.asyncio
@@ -53,90 +51,6 @@ async def test_work_that_is_itself_cancelled_is_a_cancellation() -> None:
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-@pytest.mark.asyncio
-async def test_off_loop_waits_for_its_thread_when_cancelled() -> None:
-    begun, gate, done = threading.Event(), threading.Event(), []
-
-    def work() -> None:
-        begun.set()
-        gate.wait(5)
-        done.append(threading.current_thread() is not threading.main_thread())
-
-    task = asyncio.create_task(off_loop(work))
-    while not begun.is_set():
-        await asyncio.sleep(0.001)
-    task.cancel()
-    await asyncio.sleep(0)
-    gate.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert done == [True]
-
-
-class Steps:
-    """A blocking context manager that writes down what happens to it."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-        self.gate = threading.Event()
-        self.gate.set()
-
-    @contextlib.contextmanager
-    def manager(self, *, swallow: bool = False) -> Iterator[int]:
-        self.seen.append("enter")
-        self.gate.wait(5)
-        try:
-            yield 3
-        except BaseException as error:
-            self.seen.append(type(error).__name__)
-            if not swallow:
-                raise
-        finally:
-            self.seen.append("exit")
-
-
-@pytest.mark.asyncio
-async def test_entered_enters_and_leaves() -> None:
-    steps = Steps()
-    async with entered(steps.manager()) as value:
-        assert value == 3
-    assert steps.seen == ["enter", "exit"]
-
-
-@pytest.mark.asyncio
-async def test_entered_tells_the_manager_what_was_raised() -> None:
-    steps = Steps()
-
-    async def fail(*, swallow: bool) -> None:
-        async with entered(steps.manager(swallow=swallow)):
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await fail(swallow=False)
-    await fail(swallow=True)
-    assert steps.seen == ["enter", "ZeroDivisionError", "exit"] * 2
-
-
-@pytest.mark.asyncio
-async def test_entered_leaves_what_was_entered_while_it_was_cancelled() -> None:
-    steps = Steps()
-    steps.gate.clear()
-
-    async def use() -> None:
-        async with entered(steps.manager()):
-            raise AssertionError("it was cancelled before")
-
-    task = asyncio.create_task(use())
-    while not steps.seen:
-        await asyncio.sleep(0.001)
-    task.cancel()
-    await asyncio.sleep(0)
-    steps.gate.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert steps.seen == ["enter", "CancelledError", "exit"]
 
 
 @pytest.mark.asyncio
@@ -191,3 +105,28 @@ async def test_a_clean_up_in_time_is_not_broken_off() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert closed == [1]
+
+
+@pytest.mark.asyncio
+async def test_what_nothing_can_break_off_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread of a hung disk: it cleans up when the disk answers."""
+    monkeypatch.setattr(_shield, "_GIVEN_UP", 0.1)
+    disk, cleaned = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await finish(disk.wait())
+        finally:
+            cleaned.set()
+
+    task = asyncio.create_task(stoppable(work(), 0.01))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not cleaned.is_set()
+    disk.set()
+    await asyncio.wait_for(cleaned.wait(), 5)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ async def test_a_source_may_give_bytes_only(tmp_path: Path) -> None:
 async def test_a_pipe_gives_what_is_there_and_holds_no_thread(buffering: int) -> None:
     """A read of a pipe cannot be ended, so none is begun before there is something."""
     inside, outside = os.pipe()
-    before = set(os.listdir("/proc/self/fd"))
+    before, threads = set(os.listdir("/proc/self/fd")), threading.active_count()
     with open(inside, "rb", buffering=buffering) as file, open(outside, "wb", 0) as writer:
         async with contextlib.aclosing(stdin_chunks(file)) as chunks:
             writer.write(b"some")
@@ -85,10 +86,11 @@ async def test_a_pipe_gives_what_is_there_and_holds_no_thread(buffering: int) ->
             later.cancel()
             await asyncio.wait({later})
         assert set(os.listdir("/proc/self/fd")) == before
-        executor = asyncio.get_running_loop()._default_executor  # type: ignore[attr-defined]
-        assert executor._work_queue.empty()
-        assert executor._idle_semaphore.acquire(timeout=1), "a thread still reads"
-        executor._idle_semaphore.release()
+    for _ in range(200):
+        if threading.active_count() == threads:
+            break
+        await asyncio.sleep(0.01)
+    assert threading.active_count() == threads, "a thread still reads"
 
 
 @pytest.mark.asyncio

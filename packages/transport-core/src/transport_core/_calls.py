@@ -26,11 +26,17 @@ class Calls:
         self._stopped: set[asyncio.Task[object]] = set()
         self._stops: dict[asyncio.Task[object], list[Stop]] = {}
         self._forgotten = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether calls are let in."""
         return self._open
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the event loop on which it was opened is over, and with it all that was left."""
+        return self._loop is not None and self._loop.is_closed()
 
     def open(self) -> None:
         """Let calls in.
@@ -38,6 +44,8 @@ class Calls:
         Raises:
             TransportClosedError: It is open already; a transport has one owner.
         """
+        if self.is_stranded:
+            self._strand()
         if self._open:
             raise TransportClosedError(
                 "the transport is open already",
@@ -53,6 +61,27 @@ class Calls:
                 hint="wait until aclose has returned",
             )
         self._open = True
+        # An event belongs to the first loop that waits for it.
+        self._loop, self._forgotten = asyncio.get_running_loop(), asyncio.Event()
+
+    def _strand(self) -> None:
+        """Forget what a loop has left that is over: none of it can be waited for."""
+        self._open, self._loop = False, None
+        self._tasks, self._stops, self._stopped = {}, {}, set()
+
+    def check_loop(self) -> None:
+        """Check that this is the event loop on which it was opened.
+
+        Raises:
+            TransportClosedError: It is another.
+        """
+        if self._loop not in (None, asyncio.get_running_loop()):
+            raise TransportClosedError(
+                "the transport was opened on another event loop",
+                delivery=Delivery.NOT_SENT,
+                transport=self._name,
+                hint="open it and use it within one asyncio.run",
+            )
 
     @contextlib.contextmanager
     def track(self, stop: Stop | None = None) -> Generator[None, None, None]:
@@ -62,8 +91,10 @@ class Calls:
         cancellation.
 
         Raises:
-            TransportClosedError: The transport is not open, or was closed during the call.
+            TransportClosedError: The transport is not open, was opened on another event loop, or
+                was closed during the call.
         """
+        self.check_loop()
         if not self._open:
             raise TransportClosedError(
                 "the transport is not open",
@@ -103,7 +134,13 @@ class Calls:
 
         ``closer`` is the task that closes, where it is not this one: it cannot be waited for.
         Returns whether it was open and all others ended.
+
+        Raises:
+            TransportClosedError: It was opened on another event loop, which still runs.
         """
+        if self.is_stranded:
+            self._strand()
+        self.check_loop()
         was_open, self._open = self._open, False
         mine = closer or asyncio.current_task()
         for task in list(self._tasks):
@@ -117,4 +154,7 @@ class Calls:
                 while not self._tasks.keys() <= {mine}:
                     self._forgotten.clear()
                     await self._forgotten.wait()
-        return was_open and self._tasks.keys() <= {mine}
+        if self._tasks.keys() <= {mine}:
+            self._loop = None
+            return was_open
+        return False

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Generator
 from typing import BinaryIO, TypeAlias
 
 from ._argv import encode_text, encode_word
-from ._shield import in_thread
+from ._source import open_source
+from ._threads import off_loop, own_thread
 
 Stdin: TypeAlias = (
     bytes
@@ -77,7 +78,7 @@ async def stdin_chunks(stdin: Stdin) -> AsyncGenerator[bytes, None]:
         for start in range(0, len(view), CHUNK):
             yield bytes(view[start : start + CHUNK])
     elif isinstance(stdin, os.PathLike):
-        file = await asyncio.to_thread(open, os.fspath(stdin), "rb")
+        file = await off_loop(open_source, stdin)
         try:
             async with contextlib.aclosing(_file_chunks(file)) as chunks:
                 async for chunk in chunks:
@@ -94,7 +95,7 @@ async def stdin_chunks(stdin: Stdin) -> AsyncGenerator[bytes, None]:
 
 
 async def _file_chunks(file: BinaryIO) -> AsyncGenerator[bytes, None]:
-    with _watched(file) as fd:
+    with _watched(file) as fd, own_thread() as in_thread:
         # Of a pipe what is there: read() would wait until there is more.
         read = file.read1 if fd is not None and isinstance(file, _BUFFERED) else file.read
         while True:

@@ -21,10 +21,11 @@ from ._landing import Landing
 from ._names import TEMP_PREFIX, check_link, check_member, temp_name
 from ._output import BoundedOutput
 from ._redact import escape, short_argv
-from ._shield import entered, finish, in_thread, off_loop, stoppable
+from ._shield import finish, stoppable
 from ._source import Entry, EntryKind, check_kind, open_source, require_kind, scan
 from ._stdin import check_stdin, stdin_chunks
 from ._streams import StreamedOutput, StreamedOutputs
+from ._threads import entered, off_loop, own_thread
 
 __all__ = [
     "GROUP",
@@ -58,9 +59,9 @@ __all__ = [
     "entered",
     "escape",
     "finish",
-    "in_thread",
     "off_loop",
     "open_source",
+    "own_thread",
     "require_kind",
     "scan",
     "shape_problems",

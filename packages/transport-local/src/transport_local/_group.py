@@ -61,35 +61,51 @@ def _from_returncode(code: int) -> Ending:
     return Ending(status=code) if code >= 0 else Ending(signal=signal_name(-code))
 
 
-async def is_alive(group: int) -> bool:
-    """Return whether a process of the group lives; zombies do not.
+class Groups:
+    """Which process groups live. Many who ask at once share one look at /proc."""
 
-    ``killpg(group, 0)`` cannot tell: it counts zombies, which stay for ever in a container
-    whose first process reaps nothing.
-    """
-    try:
-        pids = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return _answers(group)
-    wanted = str(group).encode()
-    for index, pid in enumerate(pids):
+    def __init__(self) -> None:
+        """Look at nothing yet."""
+        self._looking: asyncio.Future[frozenset[bytes]] | None = None
+
+    async def is_alive(self, group: int) -> bool:
+        """Return whether a process of the group lives; zombies do not.
+
+        ``killpg(group, 0)`` cannot tell: it counts zombies, which stay for ever in a container
+        whose first process reaps nothing.
+        """
+        if self._looking is not None:
+            # It may have begun before there was a process of the group.
+            await asyncio.wait({self._looking})
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(_live_groups())
+        try:
+            return str(group).encode() in await asyncio.shield(self._looking)
+        except OSError:
+            return _answers(group)
+
+
+async def _live_groups() -> frozenset[bytes]:
+    """Return the groups of all living processes, as /proc writes their numbers."""
+    found = set()
+    for index, pid in enumerate(name for name in os.listdir("/proc") if name.isdigit()):
         if index % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)
-        if _is_live_member(pid, wanted):
-            return True
-    return False
+        found.add(_live_group(pid))
+    return frozenset(found)
 
 
-def _is_live_member(pid: str, group: bytes) -> bool:
+def _live_group(pid: str) -> bytes:
+    """Return the group of a process, empty if it does not live."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             text = file.read(1024)
     except OSError:
-        return False  # it ended meanwhile
+        return b""  # it ended meanwhile
     # pid (name) state parent group …; the name may itself hold parentheses and spaces.
     fields: list[bytes] = text.rpartition(b")")[2].split(None, 3)
-    state, _, its_group, *_ = (*fields, b"", b"", b"")
-    return its_group == group and state not in _DEAD
+    state, _, group, *_ = (*fields, b"", b"", b"")
+    return b"" if state in _DEAD else group
 
 
 def _answers(group: int) -> bool:

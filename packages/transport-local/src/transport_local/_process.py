@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from transport_core import Stdin
 
-from ._group import Ending, ending, is_alive
+from ._group import Ending, Groups, ending
 from ._pipes import Drain, Feed, Inlet, Output
 
 KILL_SECONDS = 2.0
@@ -33,9 +33,11 @@ class Process:
         pipes: tuple[int, int],
         outputs: tuple[Output, Output],
         inlet: int | None,
+        groups: Groups,
     ) -> None:
         """Begin to drain both streams, and to watch for the end."""
         self._child = child
+        self._groups = groups
         self._loop = asyncio.get_running_loop()
         self._pidfd = -1
         self._timer: asyncio.TimerHandle | None = None
@@ -148,7 +150,7 @@ class Process:
         end = time.monotonic() + seconds
         delay = _POLL[0]
         while True:
-            if self._look() and not await is_alive(self._child.pid):
+            if self._look() and not await self._groups.is_alive(self._child.pid):
                 return True
             left = end - time.monotonic()
             if left <= 0:
@@ -175,6 +177,7 @@ def spawn(
     cwd: bytes,
     stdin: int,
     outputs: tuple[Output, Output],
+    groups: Groups,
 ) -> Process:
     """Start a program in a session of its own.
 
@@ -204,7 +207,7 @@ def spawn(
             start_new_session=True,
         )  # fmt: skip
         try:
-            process = Process(child, (out, err), outputs, inlet)
+            process = Process(child, (out, err), outputs, inlet, groups)
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()

@@ -25,7 +25,7 @@ from transport_core import (
 )
 from transport_core.authoring import BoundedOutput, Deadline, entered, finish, short_argv
 
-from ._group import Ending
+from ._group import Ending, Groups
 from ._pipes import Output
 from ._process import Process, spawn
 from ._translate import spawn_error, stdin_error
@@ -48,6 +48,8 @@ class Order:
     starting: asyncio.Lock
     """Held while a program is started: that blocks the loop for a millisecond (LIFE-6), so
     that of many at once only one may be started in each turn of the loop."""
+    groups: Groups
+    """Shared by all commands of a transport."""
     stdin: Stdin = None
     output_limit: int | None = DEFAULT_OUTPUT_LIMIT
 
@@ -88,7 +90,10 @@ def _start(order: Order, stdin: int, outputs: tuple[Output, Output]) -> Process:
     if order.deadline.expired:
         raise _never_started(order)
     try:
-        return spawn(order.argv, env=order.env, cwd=order.cwd, stdin=stdin, outputs=outputs)
+        return spawn(
+            order.argv, env=order.env, cwd=order.cwd, stdin=stdin, outputs=outputs,
+            groups=order.groups,
+        )  # fmt: skip
     except OSError as error:
         raise spawn_error(
             error, order.argv, env=order.env, cwd=order.cwd, name=order.name

@@ -44,6 +44,7 @@ from transport_core.authoring import (
 from ._checks import check_grace, check_name, check_sink, checked_option, copy_options
 from ._copy import CopyOrder
 from ._files import Copiers, transfer
+from ._group import Groups
 from ._process import KILL_SECONDS
 from ._run import Order, run
 from ._streaming import LocalProcess
@@ -87,7 +88,7 @@ class LocalTransport:
         self._calls = Calls(name)
         self._base = b""
         self._copiers: Copiers | None = None
-        self._starting = asyncio.Lock()
+        self._starting, self._groups = asyncio.Lock(), Groups()
 
     @property
     def name(self) -> str:
@@ -123,7 +124,7 @@ class LocalTransport:
                 hint="change to another directory before opening the transport",
             ) from error
         self._copiers = Copiers()
-        self._starting = asyncio.Lock()
+        self._starting, self._groups = asyncio.Lock(), Groups()
         return self
 
     async def __aexit__(
@@ -209,6 +210,7 @@ class LocalTransport:
             grace=self._grace,
             name=self._name,
             starting=self._starting,
+            groups=self._groups,
         )
 
     def _checked(self, result: CommandResult) -> CommandResult:

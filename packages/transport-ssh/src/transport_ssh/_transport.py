@@ -163,8 +163,12 @@ class SSHTransport:
 
     async def aclose(self) -> None:
         """Stop the calls in flight and close the connection; twice is silent, bounded in time."""
+        # Of a loop that is over, nothing is left that could be waited for.
+        stranded = self._calls.is_stranded
+        if not stranded:
+            self._calls.check_loop()
         engine, self._engine = self._engine, None
-        await finish(self._close(engine, asyncio.current_task()))
+        await finish(self._close(None if stranded else engine, asyncio.current_task()))
 
     async def _close(self, engine: Engine | None, closer: asyncio.Task[object] | None) -> None:
         await self._calls.close(self._options.kill_grace + _CLOSE_SECONDS, closer=closer)
