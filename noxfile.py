@@ -27,7 +27,8 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 WORKSTATION_PYTHON = "3.11"
 # pip asks its own Python what a requirement is for: a later one needs no typing-extensions.
 INSIDE = ["pytest-xdist", "pytest-randomly", "typing-extensions"]
-LOOP_LAG = "transport_loop_lag=250"
+# There is no pyproject.toml on it.
+INSIDE_OPTIONS = ["-otransport_loop_lag=250", "-oasyncio_default_fixture_loop_scope=function"]
 # Reports of this call of nox.
 RAN: list[str] = []
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -47,6 +48,7 @@ def conformance(session: nox.Session, stack: str) -> None:
         "pytest",
         "-n8",  # more than processors: a test waits more than it computes
         "--dist=worksteal",
+        "-rfE",  # the suite's own report names what was skipped
         f"--transport-stack={stack}",
         f"--transport-report=build/conformance/{stack}",
         *(f"{suite}/tests/test_conformance.py" for suite in suites),
@@ -92,7 +94,7 @@ def _conformance_inside(session: nox.Session) -> None:
     session.run(
         *("python", "-m", "transport_testbed", "inside", wheels, "--report", report),
         *(word for package in wanted for word in ("--install", package)),
-        *("--", "--pyargs", "transport_testbed.examples.local", "-n2", f"-o{LOOP_LAG}"),
+        *("--", "--pyargs", "transport_testbed.examples.local", "-n2", *INSIDE_OPTIONS),
     )
     RAN.append(f"{report}/conformance.json")
 
