@@ -3,6 +3,7 @@
 from ._argv import (
     PathArg,
     Word,
+    check_callback,
     check_limit,
     check_mode,
     check_progress,
@@ -40,6 +41,7 @@ __all__ = [
     "StreamedOutput",
     "StreamedOutputs",
     "Word",
+    "check_callback",
     "check_kind",
     "check_limit",
     "check_link",
