@@ -31,6 +31,7 @@ from transport_core.authoring import (
     Calls,
     CommandTold,
     Deadline,
+    End,
     PathArg,
     Word,
     check_callback,
@@ -267,8 +268,8 @@ class SSHTransport:
         deadline = Deadline(timeout)
         with self._calls.track():
             transfer = Transfer(
-                local=here,
-                remote=there,
+                source=End("local", "source", here),
+                destination=End("remote", "destination", there),
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,
@@ -307,8 +308,8 @@ class SSHTransport:
         deadline = Deadline(timeout)
         with self._calls.track():
             transfer = Transfer(
-                local=here,
-                remote=there,
+                source=End("remote", "source", there),
+                destination=End("local", "destination", here),
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,
