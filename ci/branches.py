@@ -18,7 +18,8 @@ import coverage
 
 MODULES = {
     "transport_core": (
-        "_argv", "_capabilities", "_deadline", "_names", "_output", "_redact", "_results", "_stdin",
+        "_argv", "_capabilities", "_deadline", "_ends", "_names", "_output", "_redact", "_results",
+        "_stdin",
     ),
     "transport_ssh": (
         "_backoff", "_hostkeys", "_leader", "_link_state", "_sessions", "_ssh_config", "_ssh_lines",

@@ -1,5 +1,6 @@
 """From words to bytes."""
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transport_core.authoring import (
+    check_callback,
     check_limit,
     check_mode,
     check_progress,
@@ -106,7 +108,7 @@ def test_anything_path_like_is_a_path() -> None:
     assert encode_path(Odd(), "local") == b"odd"
 
 
-@pytest.mark.parametrize("mode", [None, 0, 0o644, 0o7777])
+@pytest.mark.parametrize("mode", [None, 0, 0o644, 0o6777])
 def test_a_mode_is_permission_bits(mode: int | None) -> None:
     assert check_mode(mode) == mode
 
@@ -139,9 +141,44 @@ def test_an_impossible_limit_is_refused(limit: Any, kind: type[Exception]) -> No
         check_limit(limit, "n")
 
 
+async def awaited(*_: object) -> None:
+    """Be a coroutine function."""
+
+
+class Awaited:
+    """Be called as one."""
+
+    async def __call__(self, *_: object) -> None:
+        pass
+
+
 def test_progress_is_a_callable_or_none() -> None:
     """Told before anything is moved."""
     check_progress(None)
     check_progress(print)
     with pytest.raises(TypeError, match="progress must be callable, not int"):
         check_progress(1)
+
+
+@pytest.mark.parametrize("callback", [awaited, functools.partial(awaited, 1), Awaited()])
+def test_a_callback_that_would_have_to_be_awaited_is_refused(callback: object) -> None:
+    """Nobody would, and nothing would be told."""
+    with pytest.raises(TypeError, match="on_event is called, not awaited"):
+        check_callback(callback, "on_event")
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        (755, r"0o1363.*; write 0o755$"),
+        (644, "; write 0o644$"),
+        (0o1777, "0o1777"),
+        (999, "0o6777$"),
+    ],
+)
+def test_a_mode_that_is_meant_in_octal_and_written_in_decimal_is_refused(
+    mode: int, told: str
+) -> None:
+    """It would set the sticky bit, which means nothing on a file."""
+    with pytest.raises(ValueError, match=told):
+        check_mode(mode)

@@ -4,7 +4,7 @@ import copy
 import errno
 import pickle
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import transport_core
@@ -117,7 +117,7 @@ def test_pickling_keeps_the_attributes(kind: type[TransportError], way: Any) -> 
     if issubclass(kind, CommandError):
         more["result"] = RESULT
     if issubclass(kind, TransferError):
-        more.update(local="l", remote=b"r\xff")
+        more.update(local="l", remote=b"r\xff", side="local")
     if issubclass(kind, HostKeyError):
         more.update(reason="changed", seen="SHA256:x", expected=("SHA256:y",))
     error = kind("m", delivery=Delivery.UNKNOWN, transport="t", hop="h", hint="i", **more)
@@ -169,3 +169,15 @@ def test_a_bare_oserror_has_a_message_and_a_typed_one_is_left_alone() -> None:
     assert transfer_error(OSError()).message == "OSError"
     own = NotFoundError("own")
     assert transfer_error(own) is own
+
+
+def test_a_typed_error_is_given_what_it_lacks_and_no_more() -> None:
+    own = NotFoundError("own", remote="mine")
+    assert transfer_error(own, local="l", remote="r", transport="t") is own
+    assert (own.local, own.remote, own.transport, own.filename) == ("l", "mine", "t", "mine")
+
+
+def test_the_file_name_is_that_of_the_side_that_failed() -> None:
+    for side, wanted in ((None, "r"), ("remote", "r"), ("local", "l")):
+        error = TransferError("m", local="l", remote="r", side=cast(Any, side))
+        assert (error.filename, error.side) == (wanted, side)

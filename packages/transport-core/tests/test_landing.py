@@ -3,6 +3,8 @@
 import contextlib
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -191,6 +193,70 @@ def test_parents_and_odd_destinations(tmp_path: Path, monkeypatch: pytest.Monkey
             with pytest.raises(IsADirectoryError):
                 write(place)
     assert names(tmp_path) == ["a", "plain", "slash"]
+
+
+def test_parents_as_deep_as_a_path_can_be_are_made(tmp_path: Path) -> None:
+    deep = os.fsencode(tmp_path) + b"/d" * 1500
+    try:
+        with Landing(deep + b"/f", overwrite=True, parents=True) as place:
+            write(place)
+        assert os.path.isfile(deep + b"/f")
+    finally:  # what pytest removes folders with is recursive, and would fail
+        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
+
+
+@pytest.mark.parametrize("above", [b"f", b"dangling", b"f/x", b"dangling/x"])
+def test_parents_are_not_made_where_something_else_stands(above: bytes, tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(NotADirectoryError):
+        Landing(os.fsencode(tmp_path) + b"/" + above + b"/f", overwrite=True, parents=True)
+    assert names(tmp_path) == ["dangling", "f"]
+
+
+def test_a_tree_does_not_go_where_a_link_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "t").symlink_to("nowhere")
+    with landing(tmp_path / "t") as place, pytest.raises(NotADirectoryError):
+        place.make_directory((), 0o755)
+    with landing(tmp_path / "t", overwrite=False) as place, pytest.raises(FileExistsError):
+        place.make_directory((), 0o755)
+
+
+def test_a_setgid_bit_that_a_new_directory_inherits_stays(tmp_path: Path) -> None:
+    """Whoever shares a project's directory relies on it."""
+    tmp_path.chmod(0o2775)
+    with landing(tmp_path / "t") as place:
+        place.make_directory((), 0o755)
+        place.make_directory((b"d",), 0o700)
+        write(place, b"f", mode=0o644)
+        place.finish()
+    assert mode_of(tmp_path / "t") == 0o2755
+    assert mode_of(tmp_path / "t" / "d") == 0o2700
+    assert mode_of(tmp_path / "t" / "f") == 0o644
+
+
+def test_a_drop_box_that_nobody_may_list_takes_files_and_trees(tmp_path: Path) -> None:
+    """In a process of a user who may not read it."""
+    script = (
+        "import os, sys; from transport_core.authoring import Landing\n"
+        "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+        "for name in (b'f', b'there'):\n"
+        "    with Landing(name, overwrite=True, parents=False) as place:\n"
+        "        if name == b'there': place.make_directory((), 0o755)\n"
+        "        path = (b'f',) if name == b'there' else ()\n"
+        "        with place.new_file(path, size=3, mode=0o640) as file: file.write(b'new')\n"
+        "        place.finish()\n"
+    )
+    (tmp_path / "there").mkdir()
+    for shut in (tmp_path / "there", tmp_path):
+        shut.chmod(0o333)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    for shut in (tmp_path, tmp_path / "there"):
+        shut.chmod(0o755)
+    assert done.stderr == ""
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "there" / "f").read_bytes() == b"new"
 
 
 def test_no_descriptor_is_left(tmp_path: Path) -> None:

@@ -188,6 +188,31 @@ async def test_the_member_that_failed_is_named(verb: Verb, tmp_path: Path) -> No
 
 @both
 @pytest.mark.asyncio
+async def test_an_error_says_which_side_failed_and_at_which_path(
+    verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path is as the caller gave it, and of a member of a tree its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    os.mkfifo(tmp_path / "tree" / "deep" / "fifo")
+    mine, theirs = ("local", "remote") if verb == "put" else ("remote", "local")
+    cases: list[tuple[str, str, str, str, str]] = [
+        ("no", "x", mine, "no", f"the {mine} source does not exist"),
+        ("file", "no/x", theirs, "no/x", f"the {theirs} parent directory does not exist"),
+        ("tree", "x", mine, "tree/deep/fifo", r"is no source \('deep/fifo'\)"),
+        ("file", "tree", theirs, "tree", f"{theirs} destination: a directory stands there"),
+        ("~/x", "x", mine, "~/x", "~ is not expanded"),
+    ]
+    async with LocalTransport(cwd=tmp_path) as here:
+        for source, target, side, where, text in cases:
+            with pytest.raises(TransferError, match=text) as caught:
+                await move(here, verb, source, target)
+            assert (caught.value.side, os.fsdecode(caught.value.filename)) == (side, where)
+
+
+@both
+@pytest.mark.asyncio
 async def test_parents_are_made_on_demand(verb: Verb, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"1")
     async with LocalTransport() as here:

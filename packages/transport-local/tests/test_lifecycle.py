@@ -60,6 +60,7 @@ def test_construction_needs_no_loop_and_touches_nothing(tmp_path: Path) -> None:
         {"kill_grace": float("inf")},
         {"kill_grace": True},
         {"on_event": 3},
+        {"on_event": asyncio.sleep},
     ],
 )
 def test_impossible_options_are_configuration_errors(options: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Options that nothing can be done with: told at construction, and nothing else comes out."""
 
+import asyncio
 import base64
 import copy
 import dataclasses
@@ -117,6 +118,8 @@ def test_what_is_no_options_or_callback_is_a_type_error() -> None:
         SSHTransport({"host": "h"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="on_event"):
         SSHTransport(options, on_event=7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="on_event is called, not awaited"):
+        SSHTransport(options, on_event=asyncio.sleep)  # type: ignore[arg-type]
 
 
 @pytest.mark.asyncio

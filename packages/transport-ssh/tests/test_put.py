@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from transport_core import Symlinks
-from transport_core.authoring import Deadline, Entry
+from transport_core.authoring import Deadline, End, Entry
 from transport_ssh._put import put
 from transport_ssh._remote import NewFile
 from transport_ssh._transfer import Transfer
@@ -83,8 +83,9 @@ def entries() -> int:
 def order(tree: Path) -> Transfer:
     """Return a put of a tree."""
     return Transfer(
-        local=os.fsencode(tree), remote=b"there", mode=None, overwrite=True, parents=False,
-        symlinks=Symlinks.KEEP, kind=None, deadline=Deadline(None), progress=None,
+        source=End("local", "source", os.fsencode(tree)), mode=None, overwrite=True, parents=False,
+        destination=End("remote", "destination", b"there"), symlinks=Symlinks.KEEP, kind=None,
+        deadline=Deadline(None), progress=None,
     )  # fmt: skip
 
 

@@ -207,8 +207,10 @@ def test_links_and_directories_are_made(shell: Shell, place: bytes) -> None:
             shell.run(scripts.make_directory(path, parent, follow=False))
     shell.run(scripts.make_parents(place + b"/a/-b/c"))
     assert os.path.isdir(place + b"/a/-b/c")
-    shell.run(scripts.set_mode(folder, 0o2511))
-    assert os.stat(folder).st_mode & 0o7777 == 0o2511
+    for given in (0o700, 0o2700):  # a setgid bit that it was given stays
+        os.chmod(folder, given)
+        shell.run(scripts.set_mode(folder, 0o511))
+        assert os.stat(folder).st_mode & 0o7777 == 0o511 | given & 0o2000
     shell.put(place + b"/plain", b"")
     with pytest.raises(NotADirectoryError):
         shell.run(scripts.make_parents(place + b"/plain/x/y"))

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from transport_core import Symlinks, TransferLimitError
-from transport_core.authoring import Deadline
+from transport_core.authoring import Deadline, End
 from transport_ssh._transfer import CallerError, Tally, Transfer
 
 
 def transfer(**more: Any) -> Transfer:
     """Return what a caller asked for."""
     plain: dict[str, Any] = {
-        "local": b"l",
-        "remote": b"r",
+        "source": End("local", "source", b"l"),
+        "destination": End("remote", "destination", b"r"),
         "mode": None,
         "overwrite": True,
         "parents": False,
@@ -105,3 +105,12 @@ def test_what_may_still_be_listed(limit: int | None, listed: int, left: int | No
     for _ in range(listed):
         tally.listed(1)
     assert tally.entries_left == left
+
+
+def test_a_transfer_knows_its_two_sides() -> None:
+    """Whichever way it goes."""
+    there = transfer()
+    back = transfer(
+        source=End("remote", "source", b"r"), destination=End("local", "destination", b"l")
+    )
+    assert (there.local, there.remote) == (back.local, back.remote) == (b"l", b"r")

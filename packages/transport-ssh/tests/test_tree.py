@@ -75,10 +75,12 @@ def test_a_missing_source_is_told_from_one_below_a_file() -> None:
 
 def test_nesting_has_an_end() -> None:
     """No path of a real file system is so deep."""
-    _tree.check_depth((b"a",) * 255, b"a" * 4095)
+    _tree.check_depth((b"a",) * 255, b"a" * 4095, 30)
     for path, remote in (((b"a",) * 256, b"a"), ((b"a",), b"a" * 4096)):
         with pytest.raises(TransferError, match="256"):
-            _tree.check_depth(path, remote)
+            _tree.check_depth(path, remote, 0)
+    with pytest.raises(TransferError, match="endless"):
+        _tree.check_depth((b"a",) * 31, b"a" * 62, 31)
 
 
 def test_a_listing_has_each_plain_name_once() -> None:

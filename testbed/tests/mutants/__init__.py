@@ -192,6 +192,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     trees.LeavesAPartAtTimeout: ("FILE-09",),
     trees.ForgetsPaths: ("FILE-10",),
     trees.ErrorsHaveOneType: ("FILE-10",),
+    trees.BlamesTheOtherSide: ("FILE-10",),
     trees.SharesOneTemporary: ("FILE-11",),
     trees.HoldsFilesInMemory: ("FILE-11",),
     trees.TellsOnAThread: ("FILE-12",),

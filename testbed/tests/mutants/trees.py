@@ -116,6 +116,17 @@ class LeavesAPartAtTimeout(LocalTransport):
             raise
 
 
+class BlamesTheOtherSide(LocalTransport):
+    """Whatever is missing, it is the other side's."""
+
+    async def get(self, remote: Any, local: Any, **options: Any) -> Any:
+        try:
+            return await super().get(remote, local, **options)
+        except TransferError as error:
+            error.side, error.filename = "remote", remote
+            raise
+
+
 class ForgetsPaths(LocalTransport):
     """Errors do not say which files."""
 

@@ -6,6 +6,7 @@ ValueError for a value that no process can receive.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TypeAlias
 Word: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 PathArg: TypeAlias = Word
 
-_ALL_MODE_BITS = 0o7777
+_MODE_BITS = 0o6777
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -109,14 +110,16 @@ def check_mode(mode: int | None) -> int | None:
 
     Raises:
         TypeError: ``mode`` is no integer.
-        ValueError: It has other bits than the nine permission bits, setuid, setgid and sticky.
+        ValueError: It has other bits than the nine permission bits, setuid and setgid. Sticky
+            means nothing on a file, and most modes written in decimal have it.
     """
     if mode is None:
         return None
     if isinstance(mode, bool) or not isinstance(mode, int):
         raise TypeError(f"mode must be an int such as 0o644, not {type(mode).__name__}")
-    if not 0 <= mode <= _ALL_MODE_BITS:
-        raise ValueError(f"mode {mode:#o} is outside 0 to 0o7777")
+    if mode < 0 or mode & ~_MODE_BITS:
+        octal = f"; write 0o{mode}" if set(str(mode)) <= set("01234567") else ""
+        raise ValueError(f"mode {mode} is {mode:#o}, which has other bits than 0o6777{octal}")
     return mode
 
 
@@ -136,11 +139,20 @@ def check_limit(limit: int | None, what: str) -> int | None:
     return limit
 
 
-def check_progress(progress: object) -> None:
-    """Check that a callback for progress can be called, before anything is moved.
+def check_callback(callback: object, what: str) -> None:
+    """Check that a callback, or None, can be called, before anything is done.
 
     Raises:
-        TypeError: It cannot.
+        TypeError: It cannot, or is a coroutine function: nobody would await it.
     """
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable, not {type(progress).__name__}")
+    if callback is None:
+        return
+    if not callable(callback):
+        raise TypeError(f"{what} must be callable, not {type(callback).__name__}")
+    if any(map(inspect.iscoroutinefunction, (callback, type(callback).__call__))):
+        raise TypeError(f"{what} is called, not awaited: give a plain function, not an async one")
+
+
+def check_progress(progress: object) -> None:
+    """Check a callback for progress; see ``check_callback``."""
+    check_callback(progress, "progress")

@@ -12,7 +12,7 @@ TransportError(Exception)              .delivery .transport .hop .hint
 ├─ CommandError                        .result
 │   ├─ CommandFailedError  CommandNotFoundError  CommandNotExecutableError  WorkingDirectoryError
 │   └─ CommandTimeoutError (TimeoutError)  OutputLimitError
-└─ TransferError (OSError)             .local .remote
+└─ TransferError (OSError)             .local .remote .side
     ├─ NotFoundError  AlreadyExistsError  PermissionDeniedError  IsADirectoryTransferError
     ├─ NotADirectoryTransferError  NoSpaceError  UnsafePathError  SizeMismatchError
     └─ TransferLimitError  TransferTimeoutError (TimeoutError)
@@ -23,12 +23,15 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from ._redact import escape
 
 if TYPE_CHECKING:
     from ._results import CommandResult
+
+Side: TypeAlias = Literal["local", "remote"]
+"""One side of a transfer."""
 
 
 class Delivery(enum.Enum):
@@ -225,7 +228,12 @@ class TransferError(TransportError, OSError):
 
     ``delivery`` is FINISHED where the system answered, UNKNOWN where the call was broken off.
 
-    It is an ``OSError``: ``errno``, ``filename`` are set where they are known.
+    It is an ``OSError``: ``errno`` is set where it is known, and ``filename`` is the path that
+    failed, as far as that is known: of a member of a tree, its own.
+
+    Attributes:
+        side: Which side failed, ``"local"`` or ``"remote"``; None if it is not known. So of a
+            NotFoundError of ``get``, whether the output is not there yet, or your own directory.
     """
 
     default_errno: ClassVar[int | None] = None
@@ -236,6 +244,7 @@ class TransferError(TransportError, OSError):
         *,
         local: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
         remote: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
+        side: Side | None = None,
         delivery: Delivery = Delivery.FINISHED,
         transport: str | None = None,
         hop: str | None = None,
@@ -244,7 +253,8 @@ class TransferError(TransportError, OSError):
         super().__init__(message, delivery=delivery, transport=transport, hop=hop, hint=hint)
         self.local = local
         self.remote = remote
-        self.filename = remote if remote is not None else local
+        self.side = side
+        self.filename = local if remote is None or side == "local" else remote
         if self.default_errno is not None:
             self._set_errno(self.default_errno)
 
@@ -345,18 +355,19 @@ def transfer_error(
 ) -> TransferError:
     """Return the TransferError that an operating system's error stands for.
 
-    The caller raises it ``from error``, so that the cause is kept.
+    One that is a TransferError already is the same error, with what it lacks. The caller raises
+    it ``from error`` unless it is ``error``, so that the cause is kept.
     """
     if isinstance(error, TransferError):
+        error.local = local if error.local is None else error.local
+        error.remote = remote if error.remote is None else error.remote
+        error.transport = error.transport or transport
+        if error.filename is None:
+            error.filename = error.local if error.remote is None else error.remote
         return error
     kind = _BY_ERRNO.get(error.errno or 0, TransferError)
     known = os.strerror(error.errno) if error.errno else str(error)
     reason = error.strerror or known or type(error).__name__
-    found = kind(
-        reason,
-        local=local,
-        remote=remote,
-        transport=transport,
-    )
+    found = kind(reason, local=local, remote=remote, transport=transport)
     found._set_errno(error.errno)  # noqa: SLF001 - of this module
     return found

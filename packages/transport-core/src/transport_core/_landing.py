@@ -19,6 +19,8 @@ from ._names import check_link, check_member, temp_name
 from ._redact import escape
 
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# To have what is in a directory made and named there, it need not be readable: drop boxes are not.
+_PASS_DIR = _OPEN_DIR | getattr(os, "O_PATH", 0)
 
 
 class Landing:
@@ -34,10 +36,10 @@ class Landing:
         if self._name in (b"", b".", b".."):
             parent, self._name = path, b"."
         if parents:
-            os.makedirs(parent or b".", exist_ok=True)
+            _make_directories(parent)
         self._overwrite = overwrite
         self._named_as_directory = path.endswith(b"/")
-        self._root = os.open(parent or b".", _OPEN_DIR)
+        self._root = os.open(parent or b".", _PASS_DIR)
         self._finish_dirs: list[tuple[tuple[bytes, ...], int]] = []
 
     def close(self) -> None:
@@ -61,7 +63,7 @@ class Landing:
             for depth, name in enumerate(names[:-1]):
                 # The root was named by the caller and may be a link; nothing below may.
                 nofollow = os.O_NOFOLLOW if depth else 0
-                below = _enter(fd, name, nofollow)
+                below = _enter(fd, name, _PASS_DIR | nofollow)
                 os.close(fd)
                 fd = below
             yield fd, names[-1]
@@ -83,7 +85,7 @@ class Landing:
             except FileExistsError:
                 if not path and not self._overwrite:
                     raise
-                os.close(_enter(fd, name, os.O_NOFOLLOW if path else 0))
+                _check_directory(fd, name, os.O_NOFOLLOW if path else 0)
             else:
                 self._finish_dirs.append((path, mode))
 
@@ -118,7 +120,7 @@ class Landing:
         """
         with self._parent(path) as (fd, name):
             if not path and self._named_as_directory:
-                raise IsADirectoryError(errno.EISDIR, "the destination is named as a directory")
+                raise IsADirectoryError(errno.EISDIR, "it is named as a directory")
             _refuse_what_is_no_file(fd, name)
             if not self._overwrite and _exists(fd, name):
                 raise FileExistsError(errno.EEXIST, "exists, and overwrite is off", name)
@@ -151,20 +153,53 @@ class Landing:
             raise
 
     def finish(self) -> None:
-        """Set the modes of the directories that were made, deepest first."""
+        """Set the modes of the directories that were made, deepest first.
+
+        A setgid bit that the system gave one, as below a directory of a project, stays.
+        """
         for path, mode in reversed(self._finish_dirs):
             with self._parent(path) as (fd, name):
-                directory = _enter(fd, name, os.O_NOFOLLOW)
+                directory = _enter(fd, name, _OPEN_DIR | os.O_NOFOLLOW)
                 try:
-                    os.fchmod(directory, mode)
+                    given = os.fstat(directory).st_mode & stat.S_ISGID
+                    os.fchmod(directory, mode | given)
                 finally:
                     os.close(directory)
 
 
-def _enter(fd: int, name: bytes, nofollow: int) -> int:
+def _make_directories(path: bytes) -> None:
+    """Make a directory and those above it; by a loop, since they may be 2000."""
+    missing: list[bytes] = []
+    while path and not os.path.exists(path):
+        missing.append(path)
+        path = os.path.dirname(path.rstrip(b"/"))
+    for each in reversed(missing):
+        try:
+            os.mkdir(each)
+        except FileExistsError:
+            # Another call may have made it meanwhile.
+            if not os.path.isdir(each):
+                raise _no_directory() from None
+
+
+def _no_directory() -> NotADirectoryError:
+    return NotADirectoryError(errno.ENOTDIR, "something else stands where a directory is needed")
+
+
+def _check_directory(fd: int, name: bytes, nofollow: int) -> None:
     try:
-        return os.open(name, _OPEN_DIR | nofollow, dir_fd=fd)
+        os.close(_enter(fd, name, _PASS_DIR | nofollow))
+    except FileNotFoundError:
+        if _is_link(fd, name):  # one that leads nowhere
+            raise _no_directory() from None
+        raise
+
+
+def _enter(fd: int, name: bytes, flags: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=fd)
     except OSError as error:
+        nofollow = flags & os.O_NOFOLLOW
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and nofollow and _is_link(fd, name):
             raise UnsafePathError(
                 f"a link stands where a directory of the tree is needed: '{escape(name)}'"
@@ -193,7 +228,7 @@ def _refuse_what_is_no_file(fd: int, name: bytes) -> None:
     if info is None or stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):
         return
     if stat.S_ISDIR(info.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination", name)
+        raise IsADirectoryError(errno.EISDIR, "a directory stands there", name)
     # A rename would replace it, and for root that goes for /dev/null as well.
     raise UnsafePathError("a device, pipe or socket stands at the destination")
 

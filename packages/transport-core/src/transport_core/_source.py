@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ._argv import PathArg
+from ._ends import End
 from ._errors import (
     IsADirectoryTransferError,
     NotADirectoryTransferError,
@@ -51,16 +52,21 @@ class Entry:
     """Where a link points."""
 
 
-def scan(root: bytes, symlinks: Symlinks) -> Iterator[Entry]:
+def scan(root: bytes, symlinks: Symlinks, *, end: End | None = None) -> Iterator[Entry]:
     """Yield the root, then everything below it, each directory before its members.
 
     The root itself is followed if it is a link: the caller named it.
 
+    Args:
+        root: Where it is.
+        symlinks: What becomes of links.
+        end: What errors call it; None for the local source ``root``.
+
     Raises:
-        OSError: Something cannot be read.
+        TransferError: Something cannot be read, or links make an endless tree.
         UnsafePathError: A member is a device, socket or pipe.
-        TransferError: Links make an endless tree.
     """
+    end = end or End("local", "source", root)
     # A stack and no recursion: a path of 4096 bytes can be 2000 directories deep. Of each level
     # the paths to come, and what lies above them.
     levels: list[tuple[Iterator[tuple[bytes, ...]], frozenset[tuple[int, int]]]]
@@ -73,16 +79,17 @@ def scan(root: bytes, symlinks: Symlinks) -> Iterator[Entry]:
             continue
         full = os.path.join(root, *path)
         follow = not path or symlinks is Symlinks.FOLLOW
-        info = os.stat(full, follow_symlinks=follow)
-        entry = _entry(full, path, info)
-        if entry.kind is EntryKind.DIRECTORY:
+        with end.at(path):
+            info = os.stat(full, follow_symlinks=follow)
+            entry = _entry(full, path, info)
             here = (info.st_dev, info.st_ino)
-            if here in above:
-                raise TransferError("links make an endless tree", local=full)
-            yield entry
-            levels.append((_below(path, sorted(os.listdir(full))), above | {here}))
-        else:
-            yield entry
+            if here in above and entry.kind is EntryKind.DIRECTORY:
+                raise TransferError("links make an endless tree")
+        yield entry
+        if entry.kind is EntryKind.DIRECTORY:
+            with end.at(path):
+                names = sorted(os.listdir(full))
+            levels.append((_below(path, names), above | {here}))
 
 
 def _below(path: tuple[bytes, ...], names: list[bytes]) -> Iterator[tuple[bytes, ...]]:
@@ -98,7 +105,7 @@ def _entry(full: bytes, path: tuple[bytes, ...], info: os.stat_result) -> Entry:
         return Entry(path=path, kind=EntryKind.LINK, target=os.readlink(full))
     if stat.S_ISDIR(info.st_mode):
         return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode)
-    raise UnsafePathError("neither file, directory nor link", local=full)
+    raise UnsafePathError("a device, pipe or socket is no source")
 
 
 def open_source(path: PathArg, *, follow: bool = True) -> BinaryIO:

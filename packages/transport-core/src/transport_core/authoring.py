@@ -3,6 +3,7 @@
 from ._argv import (
     PathArg,
     Word,
+    check_callback,
     check_limit,
     check_mode,
     check_progress,
@@ -15,6 +16,7 @@ from ._argv import (
 from ._calls import Calls
 from ._deadline import Deadline, check_timeout
 from ._discovery import GROUP, check_options, shape_problems
+from ._ends import End, stdin_error
 from ._errors import transfer_error
 from ._events import CommandTold, emit
 from ._landing import Landing
@@ -34,6 +36,7 @@ __all__ = [
     "Calls",
     "CommandTold",
     "Deadline",
+    "End",
     "Entry",
     "EntryKind",
     "Landing",
@@ -41,6 +44,7 @@ __all__ = [
     "StreamedOutput",
     "StreamedOutputs",
     "Word",
+    "check_callback",
     "check_kind",
     "check_limit",
     "check_link",
@@ -67,6 +71,7 @@ __all__ = [
     "shape_problems",
     "short_argv",
     "stdin_chunks",
+    "stdin_error",
     "stoppable",
     "temp_name",
     "transfer_error",

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
 
 from transport_core import ConfigurationError, EventSink, Progress, SourceKind, Symlinks
-from transport_core.authoring import check_kind, check_limit, check_mode, check_progress
+from transport_core.authoring import (
+    check_callback,
+    check_kind,
+    check_limit,
+    check_mode,
+    check_progress,
+)
 
 T = TypeVar("T")
 
@@ -68,10 +74,9 @@ def check_sink(callback: EventSink | None) -> EventSink | None:
     """Return a callback for events, or None.
 
     Raises:
-        TypeError: It cannot be called.
+        TypeError: It cannot be called, or would have to be awaited.
     """
-    if callback is not None and not callable(callback):
-        raise TypeError(f"on_event must be callable, not {type(callback).__name__}")
+    check_callback(callback, "on_event")
     return callback
 
 

@@ -23,7 +23,15 @@ from transport_core import (
     TransferLimitError,
     UnsafePathError,
 )
-from transport_core.authoring import Entry, EntryKind, Landing, open_source, require_kind, scan
+from transport_core.authoring import (
+    End,
+    Entry,
+    EntryKind,
+    Landing,
+    open_source,
+    require_kind,
+    scan,
+)
 
 _CHUNK = 1024 * 1024
 
@@ -33,7 +41,9 @@ class CopyOrder:
     """A checked call of put or get."""
 
     source: bytes
+    source_end: End
     target: bytes
+    target_end: End
     mode: int | None
     overwrite: bool
     parents: bool
@@ -84,20 +94,23 @@ class Copying:
         entries = self._entries_of(order)
         root = next(entries)
         is_tree = root.kind is EntryKind.DIRECTORY
-        require_kind(order.kind, is_tree=is_tree)
+        with order.source_end.at():
+            require_kind(order.kind, is_tree=is_tree)
         if is_tree:
             _refuse_nesting(order)
         if self._tell is not None:
             self._total = self._announced(order) if is_tree else root.size
-        landing = Landing(order.target, overwrite=order.overwrite, parents=order.parents)
+        with order.target_end.at():
+            landing = Landing(order.target, overwrite=order.overwrite, parents=order.parents)
         with landing:
             for entry in itertools.chain((root,), entries):
                 self._count(entry)
-                self._member(landing, entry)
+                with order.target_end.at(entry.path):
+                    self._member(landing, entry)
             landing.finish()
 
     def _entries_of(self, order: CopyOrder) -> Iterator[Entry]:
-        for entry in scan(order.source, order.symlinks):
+        for entry in scan(order.source, order.symlinks, end=order.source_end):
             self._check()
             yield entry
 
@@ -132,7 +145,7 @@ class Copying:
             self._opened(entry) as source,
             landing.new_file(entry.path, size=entry.size, mode=mode) as file,
         ):
-            self._pump(source, file, entry.size)
+            self._pump(source, file, entry)
             self._told()
         self.files += 1
 
@@ -141,18 +154,21 @@ class Copying:
         """Open a source file, which may have become something else since it was listed."""
         path = os.path.join(self._order.source, *entry.path)
         follow = not entry.path or self._order.symlinks is Symlinks.FOLLOW
-        with open_source(path, follow=follow) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UnsafePathError("a file of the source was replaced while it was read")
+        with contextlib.ExitStack() as stack:
+            with self._order.source_end.at(entry.path):
+                file = stack.enter_context(open_source(path, follow=follow))
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise UnsafePathError("a file of the source was replaced while it was read")
             yield file
 
-    def _pump(self, source: BinaryIO, file: BinaryIO, size: int) -> None:
-        left = size
+    def _pump(self, source: BinaryIO, file: BinaryIO, entry: Entry) -> None:
+        left = entry.size
         if left and len(self._buffer) < min(left, _CHUNK):
             self._buffer = memoryview(bytearray(min(left, _CHUNK)))
         while left:
             self._check()
-            count = os.readv(source.fileno(), [self._buffer[: min(left, _CHUNK)]])
+            with self._order.source_end.at(entry.path):
+                count = os.readv(source.fileno(), [self._buffer[: min(left, _CHUNK)]])
             if not count:
                 break  # the Landing tells that it shrank
             _write(file, self._buffer[:count])
@@ -160,8 +176,9 @@ class Copying:
             self.bytes += count
             if left:
                 self._told()
-        if not left and os.read(source.fileno(), 1):
-            raise SizeMismatchError(f"the source grew beyond the announced {size} bytes")
+        with self._order.source_end.at(entry.path):
+            if not left and os.read(source.fileno(), 1):
+                raise SizeMismatchError(f"the source grew beyond the announced {entry.size} bytes")
 
     def _told(self) -> None:
         self._check()

@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 
 from transport_core import Delivery, Progress, TransferResult, TransferTimeoutError
-from transport_core.authoring import Deadline, finish
+from transport_core.authoring import Deadline, finish, transfer_error
 
 from ._copy import Copying, CopyOrder, HaltedError
-from ._translate import file_error
 
 # How long the thread's clean-up is awaited; a chunk takes milliseconds, a hung disk for ever.
 _HALT_SECONDS = 10.0
@@ -81,7 +80,7 @@ async def transfer(
             raise teller.failure from None
         raise _timeout_error(deadline, paths, name, delivery=Delivery.UNKNOWN) from None
     except OSError as error:
-        found = file_error(error, local=paths[0], remote=paths[1], name=name)
+        found = transfer_error(error, local=paths[0], remote=paths[1], transport=name)
         raise found from (error if found is not error else error.__cause__)
     return TransferResult(files=copying.files, bytes=copying.bytes, seconds=deadline.elapsed)
 

@@ -23,12 +23,19 @@ from transport_core import (
     OutputLimitError,
     Stdin,
 )
-from transport_core.authoring import BoundedOutput, Deadline, entered, finish, short_argv
+from transport_core.authoring import (
+    BoundedOutput,
+    Deadline,
+    entered,
+    finish,
+    short_argv,
+    stdin_error,
+)
 
 from ._group import Ending, Groups
 from ._pipes import Output
 from ._process import Process, spawn
-from ._translate import spawn_error, stdin_error
+from ._translate import spawn_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""From what the operating system says to the contract's errors: the only mapping (ERR-4).
+"""From what the operating system says of a program to the contract's errors (ERR-4).
 
 Knows no asyncio and starts nothing.
 """
@@ -13,10 +13,9 @@ from transport_core import (
     CommandNotExecutableError,
     CommandNotFoundError,
     Delivery,
-    TransferError,
     WorkingDirectoryError,
 )
-from transport_core.authoring import TEMP_PREFIX, escape, short_argv, transfer_error
+from transport_core.authoring import escape, short_argv
 
 _NOT_FOUND = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NOT_EXECUTABLE = (
@@ -74,28 +73,3 @@ def _why(
 def _stands_somewhere(program: bytes, env: dict[str, str], cwd: bytes) -> bool:
     places = [b""] if b"/" in program else [os.fsencode(place) for place in os.get_exec_path(env)]
     return any(os.path.isfile(os.path.join(cwd, place, program)) for place in places)
-
-
-def stdin_error(error: OSError, path: bytes, name: str) -> TransferError:
-    """Return the error for a stdin path that cannot be read; nothing was started."""
-    found = transfer_error(error, local=path, transport=name)
-    found.message = f"stdin cannot be read: {found.message}"
-    found.delivery = Delivery.NOT_SENT
-    return found
-
-
-def file_error(error: OSError, *, local: bytes, remote: bytes, name: str) -> TransferError:
-    """Return the error for a transfer, with both of the call's paths, and the member's in its text.
-
-    The caller raises it ``from error`` unless it is ``error``.
-    """
-    found = transfer_error(error, local=local, remote=remote, transport=name)
-    # An error of core's names what it looked at as local, whichever side that is here.
-    culprit = found.local if found is error else error.filename
-    found.local, found.remote, found.filename = local, remote, remote
-    found.transport = found.transport or name
-    if isinstance(culprit, (str, bytes)):
-        member = os.fsencode(culprit)
-        if member not in (local, remote) and not member.startswith(TEMP_PREFIX):
-            found.message += f" ('{escape(member)}')"
-    return found

@@ -29,6 +29,7 @@ from transport_core.authoring import (
     Calls,
     CommandTold,
     Deadline,
+    End,
     PathArg,
     Word,
     check_limit,
@@ -241,8 +242,14 @@ class LocalTransport:
         )  # fmt: skip
         deadline = Deadline(timeout)
         with self._calls.track():
-            target = os.path.join(self._base, there)
-            order = CopyOrder(source=here, target=target, links_stay_inside=False, **options)
+            order = CopyOrder(
+                source=here,
+                source_end=End("local", "source", here),
+                target=os.path.join(self._base, there),
+                target_end=End("remote", "destination", there),
+                links_stay_inside=False,
+                **options,
+            )
             return await self._transfer("put", order, (here, there), deadline, progress)
 
     async def get(
@@ -268,8 +275,14 @@ class LocalTransport:
         )  # fmt: skip
         deadline = Deadline(timeout)
         with self._calls.track():
-            source = os.path.join(self._base, there)
-            order = CopyOrder(source=source, target=here, links_stay_inside=True, **options)
+            order = CopyOrder(
+                source=os.path.join(self._base, there),
+                source_end=End("remote", "source", there),
+                target=here,
+                target_end=End("local", "destination", here),
+                links_stay_inside=True,
+                **options,
+            )
             return await self._transfer("get", order, (here, there), deadline, progress)
 
     async def _transfer(

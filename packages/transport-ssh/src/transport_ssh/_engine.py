@@ -24,7 +24,7 @@ from transport_core import (
     TransferTimeoutError,
     TransportError,
 )
-from transport_core.authoring import Deadline, off_loop, open_source, stoppable, transfer_error
+from transport_core.authoring import Deadline, off_loop, open_source, stdin_error, stoppable
 
 from . import _run_errors, _wire
 from ._command import Command, Request
@@ -80,7 +80,7 @@ class Engine:
         with contextlib.ExitStack() as stack:
             if isinstance(stdin, os.PathLike):
                 # Opened here, so that a path that is not there is told before anything is sent.
-                stdin = stack.enter_context(await off_loop(_open_stdin, stdin))
+                stdin = stack.enter_context(await off_loop(_open_stdin, stdin, self._name))
             request = Request(
                 argv=argv,
                 plan=plan,
@@ -170,17 +170,15 @@ def _forget(path: bytes) -> None:
     """Leave a temporary file of a lost connection: nothing but a command could remove it."""
 
 
-def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes]) -> BinaryIO:
+def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes], name: str) -> BinaryIO:
     try:
         file = open_source(path)
     except OSError as error:
-        failure = transfer_error(error, local=path)
-        failure.delivery = Delivery.NOT_SENT
-        raise failure from error
+        raise stdin_error(error, path, name) from error
     if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
         file.close()
         raise TransferError(
-            "stdin is a named pipe", local=path, delivery=Delivery.NOT_SENT,
-            hint="give an async iterator that reads it",
+            "stdin is a named pipe", local=path, side="local", delivery=Delivery.NOT_SENT,
+            transport=name, hint="give an async iterator that reads it",
         )  # fmt: skip
     return file

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import stat
 from typing import NoReturn
 
 import asyncssh
-from transport_core import TransferError, TransportError
+from transport_core import ConnectionLostError, Delivery, TransferError, TransportError
 from transport_core.authoring import escape, transfer_error
 
 from ._transfer import Transfer
+from ._tree import parent_of
 
 _BY_KIND: tuple[tuple[type[asyncssh.SFTPError], int], ...] = (
     (asyncssh.SFTPNoSuchFile, errno.ENOENT),
@@ -29,20 +31,27 @@ _BY_KIND: tuple[tuple[type[asyncssh.SFTPError], int], ...] = (
     (asyncssh.SFTPFileIsADirectory, errno.EISDIR),
 )
 
+# What the systems of servers allow, and few servers tell.
+_LONGEST_NAME = 255
+_LONGEST_PATH = 4095
+_SAY_NO_MORE = "a quota may be used up, or a limit of the server's reached: ask there"
+_REPEAT = (
+    "put or get it again: each file is there whole or not at all; with overwrite=False what has"
+    " arrived is in the way. The next call connects"
+)
+
 
 def typed(error: Exception, transfer: Transfer, name: str) -> TransportError:
     """Return the contract's error, with both paths; the caller keeps the cause."""
-    if isinstance(error, TransportError):
-        if isinstance(error, TransferError):
-            error.local = error.local or transfer.local
-            error.remote = error.remote or transfer.remote
+    if isinstance(error, TransportError) and not isinstance(error, TransferError):
+        if isinstance(error, ConnectionLostError) and error.delivery is not Delivery.NOT_SENT:
+            error.hint = _REPEAT
         error.transport = error.transport or name
         return error
     if isinstance(error, asyncssh.SFTPError):
-        return transfer_error(
-            _as_os_error(error), local=transfer.local, remote=transfer.remote, transport=name
-        )
-    cause = error if isinstance(error, OSError) else OSError(errno.EIO, escape(str(error)))
+        cause = _as_os_error(error)
+    else:
+        cause = error if isinstance(error, OSError) else OSError(errno.EIO, escape(str(error)))
     return transfer_error(cause, local=transfer.local, remote=transfer.remote, transport=name)
 
 
@@ -56,20 +65,19 @@ def _as_os_error(error: asyncssh.SFTPError) -> OSError:
 async def raise_explained(
     client: asyncssh.SFTPClient, error: asyncssh.SFTPError, path: bytes
 ) -> NoReturn:
-    """Raise what a server's answer was about, if that can be found; else the answer itself."""
-    found = await _explained(client, error, path)
-    if found is error:
-        raise error
-    raise found from error
+    """Raise what a server's answer was about, as far as that can be found."""
+    raise (await _explained(client, error, path) or _unexplained(error)) from error
 
 
 async def _explained(
     client: asyncssh.SFTPClient, error: asyncssh.SFTPError, path: bytes
-) -> Exception:
-    """Return what a bare "Failure" on writing ``path`` was about, as an OSError if it is found."""
+) -> OSError | None:
+    """Return what an answer that says little of ``path`` was about; None if that is not found."""
+    if isinstance(error, asyncssh.SFTPBadMessage) and _is_too_long(path):
+        return OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     if type(error) not in (asyncssh.SFTPFailure, asyncssh.SFTPNoSuchFile):
-        return error
-    parent = path.rpartition(b"/")[0] or (b"/" if path.startswith(b"/") else b".")
+        return None
+    parent = parent_of(path)
     with contextlib.suppress(asyncssh.SFTPError):
         attrs = await client.stat(parent)
         if attrs.permissions is not None and not stat.S_ISDIR(attrs.permissions):
@@ -77,6 +85,20 @@ async def _explained(
     if type(error) is asyncssh.SFTPFailure:
         with contextlib.suppress(asyncssh.SFTPError):
             space = await client.statvfs(parent)
-            if space.bavail == 0:
+            # Some have no count of blocks or of inodes.
+            if (space.blocks and not space.bavail) or (space.files and not space.favail):
                 return OSError(errno.ENOSPC, "no space is left on the remote disk")
-    return error
+    return None
+
+
+def _unexplained(error: asyncssh.SFTPError) -> OSError:
+    found = _as_os_error(error)
+    if type(error) is not asyncssh.SFTPFailure:
+        return found
+    told = transfer_error(OSError(errno.EIO, f"the server says '{found.strerror}', and no more"))
+    told.hint = _SAY_NO_MORE
+    return told
+
+
+def _is_too_long(path: bytes) -> bool:
+    return len(path) > _LONGEST_PATH or any(len(name) > _LONGEST_NAME for name in path.split(b"/"))

@@ -29,9 +29,10 @@ _CHUNK = 1024 * 1024
 async def get(remote: RemoteFiles, transfer: Transfer) -> TransferResult:
     """Copy ``transfer.remote`` to ``transfer.local``."""
     tally = Tally(transfer)
-    root = _tree.entry_of((), await _existing(remote, transfer.remote))
-    is_tree = root.kind is EntryKind.DIRECTORY
-    require_kind(transfer.kind, is_tree=is_tree)
+    with transfer.source.at():
+        root = _tree.entry_of((), await _existing(remote, transfer.remote))
+        is_tree = root.kind is EntryKind.DIRECTORY
+        require_kind(transfer.kind, is_tree=is_tree)
     async with entered(_landing(transfer)) as landing:
         getting = _Get(remote, transfer, landing, tally)
         await getting.member(root)
@@ -45,7 +46,8 @@ async def get(remote: RemoteFiles, transfer: Transfer) -> TransferResult:
 @contextlib.contextmanager
 def _landing(transfer: Transfer) -> Generator[Landing, None, None]:
     # It holds a descriptor from its making on, and a call may be cancelled just then.
-    landing = Landing(transfer.local, overwrite=transfer.overwrite, parents=transfer.parents)
+    with transfer.destination.at():
+        landing = Landing(transfer.local, overwrite=transfer.overwrite, parents=transfer.parents)
     try:
         yield landing
     finally:
@@ -70,31 +72,41 @@ class _Get:
     ) -> None:
         self._remote = remote
         self._transfer = transfer
+        self._here, self._there = transfer.destination, transfer.source
         self._landing = landing
         self._tally = tally
 
     def _path(self, path: tuple[bytes, ...]) -> bytes:
-        return _tree.below(self._transfer.remote, path)
+        return _tree.below(self._there.path, path)
 
-    async def below(self, entry: Entry) -> AsyncGenerator[Entry, None]:
-        """Give the members of a directory, each before what is below it."""
+    async def below(self, entry: Entry, links: int = 0) -> AsyncGenerator[Entry, None]:
+        """Give the members of a directory, each before what is below it.
+
+        ``links`` is how many were followed on the way to it.
+        """
         if entry.kind is not EntryKind.DIRECTORY:
             return
-        _tree.check_depth(entry.path, self._path(entry.path))
+        with self._there.at(entry.path):
+            _tree.check_depth(entry.path, self._path(entry.path), links)
         async with contextlib.aclosing(self._members(entry)) as members:
-            async for member in members:
+            async for member, followed in members:
                 yield member
-                async with contextlib.aclosing(self.below(member)) as deeper:
+                async with contextlib.aclosing(self.below(member, links + followed)) as deeper:
                     async for each in deeper:
                         yield each
 
-    async def _members(self, entry: Entry) -> AsyncGenerator[Entry, None]:
+    async def _members(self, entry: Entry) -> AsyncGenerator[tuple[Entry, bool], None]:
+        """Give each with whether it is what a link leads to."""
         listing = _tree.Listing()
         members = self._remote.members(self._path(entry.path), self._tally.entries_left)
-        async with contextlib.aclosing(members) as names:
-            async for name, found in names:
-                if listing.admits(name):
-                    yield await self._look((*entry.path, name), found)
+        with self._there.at(entry.path):
+            async with contextlib.aclosing(members) as names:
+                async for name, found in names:
+                    if listing.admits(name):
+                        path = (*entry.path, name)
+                        with self._there.at(path):
+                            member = await self._look(path, found)
+                        yield member, found.kind is not member.kind
 
     async def _look(self, path: tuple[bytes, ...], found: _tree.Found) -> Entry:
         """Return a member as the policy for links has it."""
@@ -110,6 +122,10 @@ class _Get:
     async def member(self, entry: Entry) -> None:
         """Land one entry."""
         self._tally.listed(entry.size)
+        with self._here.at(entry.path):
+            await self._land(entry)
+
+    async def _land(self, entry: Entry) -> None:
         if entry.kind is EntryKind.DIRECTORY:
             await off_loop(self._landing.make_directory, entry.path, entry.mode)
         elif entry.kind is EntryKind.LINK:
@@ -121,9 +137,15 @@ class _Get:
     async def _file(self, entry: Entry) -> None:
         mode = entry.mode if self._transfer.mode is None else self._transfer.mode
         new_file = self._landing.new_file(entry.path, size=entry.size, mode=mode)
-        reading = self._remote.read(self._path(entry.path), entry.size)
-        async with entered(new_file) as file, contextlib.aclosing(reading) as blocks:
+        async with entered(new_file) as file, contextlib.aclosing(self._read(entry)) as blocks:
             await self._copy(blocks, file)
+
+    async def _read(self, entry: Entry) -> AsyncGenerator[bytes, None]:
+        reading = self._remote.read(self._path(entry.path), entry.size)
+        with self._there.at(entry.path):
+            async with contextlib.aclosing(reading) as blocks:
+                async for block in blocks:
+                    yield block
 
     async def _copy(self, blocks: AsyncGenerator[bytes, None], file: BinaryIO) -> None:
         """Write in larger pieces than are read: each costs a change of thread."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import itertools
 import os
 import stat
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 from transport_core import (
     AlreadyExistsError,
+    NotFoundError,
     SizeMismatchError,
     Symlinks,
     TransferResult,
@@ -62,11 +62,13 @@ class _Put:
         self.tally = Tally(transfer)
         self._remote = remote
         self._transfer = transfer
-        self._made: list[tuple[bytes, int]] = []
+        self._there = transfer.destination
+        self._made: list[tuple[tuple[bytes, ...], int]] = []
         self._vanished = 0
 
     async def _entries(self) -> AsyncGenerator[Entry, None]:
-        source = scan(self._transfer.local, self._transfer.symlinks)
+        end = self._transfer.source
+        source = scan(end.path, self._transfer.symlinks, end=end)
         while batch := await off_loop(_some, source):
             for entry in batch:
                 yield entry
@@ -79,7 +81,8 @@ class _Put:
                 if root is None:
                     root = entry
                     is_tree = root.kind is EntryKind.DIRECTORY
-                    require_kind(self._transfer.kind, is_tree=is_tree)
+                    with self._transfer.source.at():
+                        require_kind(self._transfer.kind, is_tree=is_tree)
                 self.tally.listed(entry.size)
         self._vanished = self.tally.entries
         assert root is not None  # noqa: S101 - scan gives the root, or raises
@@ -87,11 +90,14 @@ class _Put:
 
     async def prepare(self, *, is_tree: bool) -> None:
         """Look at the destination once, before anything is written."""
-        path = self._transfer.remote
-        if self._transfer.parents:
-            await self._remote.make_parents(path)
-        there = await self._remote.look(path, follow=is_tree)
-        _tree.check_destination(there, path, is_tree=is_tree, overwrite=self._transfer.overwrite)
+        path, overwrite = self._there.path, self._transfer.overwrite
+        with self._there.at():
+            if self._transfer.parents:
+                await self._remote.make_parents(path)
+            there = await self._remote.look(path, follow=is_tree)
+            if there is None and is_tree:  # or a link that leads nowhere
+                there = await self._remote.look(path, follow=False)
+            _tree.check_destination(there, path, is_tree=is_tree, overwrite=overwrite)
 
     async def tree(self) -> None:
         """Put directories in order, each before its members, and files a few at a time."""
@@ -112,10 +118,11 @@ class _Put:
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from failures.exceptions[0].__cause__
         if self._vanished > 0:
-            raise FileNotFoundError(errno.ENOENT, f"{self._vanished} members have vanished")
+            raise NotFoundError(f"{self._vanished} members have vanished", side="local")
         # Deepest first: one without write permission must have been filled before.
         for path, mode in reversed(self._made):
-            await self._remote.set_mode(path, mode)
+            with self._there.at(path):
+                await self._remote.set_mode(_tree.below(self._there.path, path), mode)
 
     async def _work_off(self, files: asyncio.Queue[Entry | None]) -> None:
         while (entry := await files.get()) is not None:
@@ -123,21 +130,26 @@ class _Put:
 
     async def _directory(self, entry: Entry) -> None:
         """Make a directory, or merge into the one that is there."""
-        path = _tree.below(self._transfer.remote, entry.path)
-        if await self._remote.make_directory(path, follow=not entry.path):
-            self._made.append((path, entry.mode))
-        elif not entry.path and not self._transfer.overwrite:
-            raise AlreadyExistsError("the destination exists, and overwrite is off")
+        path = _tree.below(self._there.path, entry.path)
+        with self._there.at(entry.path):
+            if await self._remote.make_directory(path, follow=not entry.path):
+                self._made.append((entry.path, entry.mode))
+            elif not entry.path and not self._transfer.overwrite:
+                raise AlreadyExistsError("the destination exists, and overwrite is off")
 
     async def member(self, entry: Entry) -> None:
         """Put one file or link."""
-        target = _tree.below(self._transfer.remote, entry.path)
+        with self._there.at(entry.path):
+            await self._member(entry)
+
+    async def _member(self, entry: Entry) -> None:
+        target = _tree.below(self._there.path, entry.path)
         if entry.kind is EntryKind.LINK:
             await self._remote.put_link(target, entry.target, overwrite=self._transfer.overwrite)
             return
         async with (
             entered(_Reading(self._transfer, entry)) as source,
-            contextlib.aclosing(_content(source, entry.size)) as content,
+            contextlib.aclosing(self._content(source, entry)) as content,
         ):
             new = NewFile(
                 content=content,
@@ -149,35 +161,37 @@ class _Put:
             await self._remote.put_file(target, new)
         self.tally.files += 1
 
+    async def _content(self, source: BinaryIO, entry: Entry) -> AsyncGenerator[bytes, None]:
+        """Give a file's content, which must have the size that was announced."""
+        done, size = 0, entry.size
+        with self._transfer.source.at(entry.path):
+            while chunk := await off_loop(source.read, _CHUNK):
+                done += len(chunk)
+                if done > size:
+                    break
+                yield chunk
+            if done != size:
+                raise SizeMismatchError(f"the source changed from {size} bytes while it was read")
+
 
 def _some(entries: Iterator[Entry]) -> list[Entry]:
     return list(itertools.islice(entries, _BATCH))
-
-
-async def _content(source: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
-    """Give a file's content, which must have the size that was announced."""
-    done = 0
-    while chunk := await off_loop(source.read, _CHUNK):
-        done += len(chunk)
-        if done > size:
-            break
-        yield chunk
-    if done != size:
-        raise SizeMismatchError(f"the source changed from {size} bytes while it was read")
 
 
 class _Reading(contextlib.AbstractContextManager[BinaryIO]):
     """Opens a file where it is entered, in a thread; it may be another since it was listed."""
 
     def __init__(self, transfer: Transfer, entry: Entry) -> None:
+        self._end, self._member = transfer.source, entry.path
         self._path = os.path.join(transfer.local, *entry.path)
         self._follow = not entry.path or transfer.symlinks is Symlinks.FOLLOW
 
     def __enter__(self) -> BinaryIO:
-        self._file = open_source(self._path, follow=self._follow)
-        if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-            self._file.close()
-            raise UnsafePathError("a file of the source was replaced while it was read")
+        with self._end.at(self._member):
+            self._file = open_source(self._path, follow=self._follow)
+            if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                self._file.close()
+                raise UnsafePathError("a file of the source was replaced while it was read")
         return self._file
 
     def __exit__(self, *exc: object) -> None:

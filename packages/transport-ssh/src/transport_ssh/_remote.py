@@ -79,5 +79,5 @@ class RemoteFiles(Protocol):
         ...
 
     async def set_mode(self, path: bytes, mode: int) -> None:
-        """Set permission bits."""
+        """Set a directory's permission bits; a setgid bit that it was given stays."""
         ...

@@ -13,7 +13,12 @@ from typing import cast
 
 import asyncssh
 from asyncssh.constants import FXF_CREAT, FXF_EXCL, FXF_READ, FXF_WRITE
-from transport_core import AlreadyExistsError, SizeMismatchError
+from transport_core import (
+    AlreadyExistsError,
+    Delivery,
+    SizeMismatchError,
+    UnsupportedOperationError,
+)
 from transport_core.authoring import EntryKind, finish
 
 from . import _tree
@@ -107,12 +112,13 @@ class SFTPFiles:
     async def _temporary(self, target: bytes) -> AsyncIterator[bytes]:
         """Give a name beside the target, of which nothing is left after a failure."""
         temp = _tree.temp_beside(target)
-        async with self._explaining(target):
-            try:
+        try:
+            # Before it is removed: it may be what fills the disk.
+            async with self._explaining(target):
                 yield temp
-            except BaseException:
-                await finish(self._clean(temp))
-                raise
+        except BaseException:
+            await finish(self._clean(temp))
+            raise
 
     async def _write(self, temp: bytes, new: NewFile) -> None:
         flags = FXF_WRITE | FXF_CREAT | FXF_EXCL
@@ -126,18 +132,37 @@ class SFTPFiles:
             raise SizeMismatchError(f"{attrs.size} bytes stand there, {new.size} were sent")
 
     async def _publish(self, temp: bytes, target: bytes, *, overwrite: bool) -> None:
-        """Give it its name; with overwrite off, a hard link fails if the name exists."""
-        if overwrite:
-            _tree.check_replaceable(await self.look(target, follow=False))
-            await self._client.posix_rename(temp, target)
+        """Give it its name; with overwrite off, nothing that exists is replaced."""
+        if not overwrite:
+            taken = AlreadyExistsError("the destination exists, and overwrite is off")
+            await self._name(temp, target, taken)
             return
+        _tree.check_replaceable(await self.look(target, follow=False))
         try:
-            await self._client.link(temp, target)
+            await self._client.posix_rename(temp, target)
+        except asyncssh.SFTPOpUnsupported:
+            await self._name(temp, target, _cannot_replace())
+
+    async def _name(self, temp: bytes, target: bytes, taken: Exception) -> None:
+        """Give it a name that is free, or raise ``taken``."""
+        try:
+            both = await self._linked(temp, target)
         except asyncssh.SFTPError as error:
             if await self.look(target, follow=False) is not None:
-                raise AlreadyExistsError("the destination exists, and overwrite is off") from error
+                raise taken from error
             raise
-        await self._client.remove(temp)
+        if both:
+            await self._client.remove(temp)
+
+    async def _linked(self, temp: bytes, target: bytes) -> bool:
+        """Give it a name that is free, and return whether it has the old one too."""
+        try:
+            await self._client.link(temp, target)
+        except asyncssh.SFTPOpUnsupported:
+            # Like a hard link, the plain rename of version 3 fails if the name exists.
+            await self._client.rename(temp, target)
+            return False
+        return True
 
     async def _clean(self, temp: bytes) -> None:
         try:
@@ -164,22 +189,37 @@ class SFTPFiles:
 
     async def make_parents(self, path: bytes) -> None:
         """See RemoteFiles."""
+        missing: list[bytes] = []
         parent = _tree.parent_of(path)
-        if parent in (b"/", b".") or await self.look(parent, follow=True) is not None:
-            return
-        await self.make_parents(parent)
+        while parent not in (b"/", b".") and await self.look(parent, follow=True) is None:
+            missing.append(parent)
+            parent = _tree.parent_of(parent)
+        for each in reversed(missing):
+            await self._make_parent(each)
+
+    async def _make_parent(self, path: bytes) -> None:
         try:
-            await self._client.mkdir(parent)
+            await self._client.mkdir(path)
         except asyncssh.SFTPError as error:
-            # Another call may have made it meanwhile.
-            there = await self.look(parent, follow=True)
-            if there is None or there.kind is not EntryKind.DIRECTORY:
-                await raise_explained(self._client, error, parent)
+            # Another call may have made it meanwhile; or a link stands there that leads nowhere.
+            there = await self.look(path, follow=True) or await self.look(path, follow=False)
+            if there is None:
+                await raise_explained(self._client, error, path)
+            _tree.check_directory(there)
 
     async def set_mode(self, path: bytes, mode: int) -> None:
         """See RemoteFiles."""
         async with self._explaining(path):
-            await self._client.chmod(path, mode)
+            given = (await self._client.stat(path)).permissions or 0
+            await self._client.chmod(path, mode | (given & stat.S_ISGID))
+
+
+def _cannot_replace() -> UnsupportedOperationError:
+    return UnsupportedOperationError(
+        "the server cannot replace a file in one step: its SFTP lacks posix-rename@openssh.com",
+        delivery=Delivery.FINISHED,
+        hint="files='exec' goes by sh, where commands are allowed; or remove the old file before",
+    )
 
 
 def _found(attrs: asyncssh.SFTPAttrs) -> Found:

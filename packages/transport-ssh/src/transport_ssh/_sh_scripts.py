@@ -141,13 +141,16 @@ _PARENTS = rb"""
 [ -d "$1" ]&&exit 0
 mkdir -p "$1"&&exit 0
 [ -d "$1" ]&&exit 0
+[ -L "$1" ]&&exit 83
 u "$1"
 w "$q"
 """
 
 _MODE = rb"""
 [ -e "$2" ]||n "$2"
-chmod "$1" "$2"||exit 90
+s=0
+[ -g "$2" ]&&s=2
+chmod "$s$1" "$2"||exit 90
 """
 
 _OWN: dict[int | None, tuple[type[TransferError], str]] = {
@@ -246,8 +249,8 @@ def make_parents(parent: bytes) -> tuple[bytes, ...]:
 
 
 def set_mode(path: bytes, mode: int) -> tuple[bytes, ...]:
-    """Return the argv that sets permission bits."""
-    return _argv(_MODE, b"%04o" % mode, operand(path))
+    """Return the argv that sets a directory's permission bits, and leaves its setgid bit."""
+    return _argv(_MODE, b"%03o" % mode, operand(path))
 
 
 # --- what comes back -----------------------------------------------------------------------

@@ -11,15 +11,15 @@ from transport_core import (
     TransferLimitError,
     TransferResult,
 )
-from transport_core.authoring import Deadline
+from transport_core.authoring import Deadline, End
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """What the caller asked for."""
 
-    local: bytes
-    remote: bytes
+    source: End
+    destination: End
     mode: int | None
     overwrite: bool
     parents: bool
@@ -29,6 +29,16 @@ class Transfer:
     progress: Progress | None
     max_bytes: int | None = None
     max_files: int | None = None
+
+    @property
+    def local(self) -> bytes:
+        """The path on this side."""
+        return (self.source if self.source.side == "local" else self.destination).path
+
+    @property
+    def remote(self) -> bytes:
+        """The path on the other side."""
+        return (self.source if self.source.side == "remote" else self.destination).path
 
 
 class CallerError(Exception):

@@ -31,8 +31,10 @@ from transport_core.authoring import (
     Calls,
     CommandTold,
     Deadline,
+    End,
     PathArg,
     Word,
+    check_callback,
     check_kind,
     check_limit,
     check_mode,
@@ -86,12 +88,11 @@ class SSHTransport:
         """Do no I/O; ``on_event`` is called with each typed event, on the event loop.
 
         Raises:
-            TypeError: ``options`` is no SSHOptions, or ``on_event`` cannot be called.
+            TypeError: ``options`` is no SSHOptions, or ``on_event`` cannot be called or is awaited.
         """
         if not isinstance(options, SSHOptions):
             raise TypeError(f"options must be SSHOptions, not {type(options).__name__}")
-        if on_event is not None and not callable(on_event):
-            raise TypeError(f"on_event must be callable, not {type(on_event).__name__}")
+        check_callback(on_event, "on_event")
         self._options = options
         self._sink = on_event
         self._calls = Calls(self.name)
@@ -271,8 +272,8 @@ class SSHTransport:
         deadline = Deadline(timeout)
         with self._calls.track():
             transfer = Transfer(
-                local=here,
-                remote=there,
+                source=End("local", "source", here),
+                destination=End("remote", "destination", there),
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,
@@ -311,8 +312,8 @@ class SSHTransport:
         deadline = Deadline(timeout)
         with self._calls.track():
             transfer = Transfer(
-                local=here,
-                remote=there,
+                source=End("remote", "source", there),
+                destination=End("local", "destination", here),
                 mode=mode,
                 overwrite=overwrite,
                 parents=parents,

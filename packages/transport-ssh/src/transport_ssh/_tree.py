@@ -15,6 +15,8 @@ from transport_core.authoring import Entry, EntryKind, check_member, temp_name
 # A server may nest without end; what it shows from a real file system keeps to PATH_MAX.
 _DEEPEST = 256
 _LONGEST = 4096
+# The least that a system follows in one path is 32, and what is no loop has a few.
+_MOST_LINKS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def entry_of(path: tuple[bytes, ...], found: Found) -> Entry:
         UnsafePathError: It is neither file, directory nor link.
     """
     if found.kind is None:
-        raise UnsafePathError("the remote source is neither file, directory nor link")
+        raise UnsafePathError("a device, pipe or socket is no source")
     if found.kind is EntryKind.LINK:
         return Entry(path=path, kind=found.kind, target=found.target or b"")
     size = found.size if found.kind is EntryKind.FILE else 0
@@ -66,16 +68,20 @@ def entry_of(path: tuple[bytes, ...], found: Found) -> Entry:
 def missing(parent: Found | None) -> OSError:
     """Return the error for a source of which nothing stands there."""
     if parent is not None and parent.kind is not EntryKind.DIRECTORY:
-        return NotADirectoryError(errno.ENOTDIR, "the parent of the source is not a directory")
-    return FileNotFoundError(errno.ENOENT, "nothing stands at the remote source")
+        return NotADirectoryError(errno.ENOTDIR, "what should hold it is no directory")
+    return FileNotFoundError(errno.ENOENT, "nothing stands there")
 
 
-def check_depth(path: tuple[bytes, ...], remote: bytes) -> None:
-    """Check that a directory is not nested without end; ``remote`` is its whole path.
+def check_depth(path: tuple[bytes, ...], remote: bytes, links: int) -> None:
+    """Check that a directory is not nested without end.
+
+    ``remote`` is its whole path, and ``links`` were followed in it.
 
     Raises:
         TransferError: It is too deep.
     """
+    if links > _MOST_LINKS:
+        raise TransferError("links make an endless tree")
     if len(path) >= _DEEPEST or len(remote) >= _LONGEST:
         raise TransferError(
             f"the source is nested deeper than {_DEEPEST} directories or {_LONGEST} bytes"
@@ -110,7 +116,7 @@ def check_destination(there: Found | None, path: bytes, *, is_tree: bool, overwr
     """
     if there is None:
         if not is_tree and path.endswith(b"/"):
-            raise IsADirectoryError(errno.EISDIR, "the destination is named as a directory")
+            raise IsADirectoryError(errno.EISDIR, "it is named as a directory")
         return
     if not overwrite:
         raise AlreadyExistsError("the destination exists, and overwrite is off")
@@ -140,4 +146,4 @@ def check_replaceable(there: Found | None) -> None:
     if there is not None and there.kind is None:
         raise UnsafePathError("a device, pipe or socket stands at the destination")
     if there is not None and there.kind is EntryKind.DIRECTORY:
-        raise IsADirectoryError(errno.EISDIR, "a directory stands at the destination")
+        raise IsADirectoryError(errno.EISDIR, "a directory stands there")

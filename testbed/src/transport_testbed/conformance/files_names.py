@@ -100,7 +100,8 @@ class FilesNamesTests:
             await failure(ValueError, case.transport.put(name, good))
             await failure(ValueError, case.transport.get(name, case.local("out")))
         await failure(TypeError, case.transport.put(source, cast("Any", 7)))
-        await failure(ValueError, case.transport.put(source, good, mode=0o77777))
+        for mode in (0o77777, 755):  # a sticky bit means nothing on a file: it is no octal
+            await failure(ValueError, case.transport.put(source, good, mode=mode))
         await failure(ValueError, case.transport.put(source, good, timeout=0))
         assert members(case, where) == set()
 
@@ -146,6 +147,25 @@ class FilesNamesTests:
             assert os.fsencode(error.remote).startswith(remote)
             assert os.fsdecode(local) in str(error)
             assert os.fsdecode(remote) in str(error)
+
+    @clause("FILE-10")
+    async def test_an_error_that_names_a_side_names_the_one_that_failed(self, case: Case) -> None:
+        """Whether an output is not there yet, or the caller's own directory is missing."""
+        plain, source = case.remote("plain"), case.local("source")
+        case.probe.write(plain, b"x")
+        source.write_bytes(b"x")
+        gone, missing = case.local("gone"), case.remote("missing")
+        put, get = case.transport.put, case.transport.get
+        table = (
+            (put(gone, case.remote("new")), "local", os.fsencode(gone)),
+            (put(source, missing + b"/x"), "remote", missing + b"/x"),
+            (get(missing, case.local("new")), "remote", missing),
+            (get(plain, gone / "x"), "local", os.fsencode(gone / "x")),
+        )
+        errors = await failures(*((NotFoundError, call) for call, _, _ in table))
+        for (_, side, path), error in zip(table, errors, strict=True):
+            assert error.side in (None, side)
+            assert error.side is None or os.fsencode(error.filename) == path
 
     @clause("FILE-10", offers=("unprivileged",))
     async def test_what_is_not_permitted_is_told_by_type(self, case: Case) -> None:
