@@ -1,27 +1,36 @@
-"""Writes docs/errors.md from the error classes themselves, so that the two cannot drift."""
+"""Writes docs/errors.md from the error classes themselves, so that the two cannot drift.
+
+What a submitter does about each is the table in docs/batch.md, which readers find there.
+"""
 
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import transport_core
 from transport_core import Delivery, TransportError
 
 PAGE = Path("docs/errors.md")
-HEAD = """# Errors
+ADVICE = Path("docs/batch.md")
+HEAD = """(errors-page)=
+# Errors
 
-*Generated from the classes by `ci/errors_page.py`.*
+*Generated from the classes, and from the table in [Submit, poll, collect](batch.md#after-an-error),
+by `ci/errors_page.py`.*
 
 Every transport raises these and nothing else, besides `TypeError` and `ValueError` for an
 argument that cannot be sent, `CancelledError`, and what a `progress` callback raises.
-Each is also the builtin error that a Python user would catch: `except FileNotFoundError`
-catches `NotFoundError`.
+Many are also the builtin error that a Python user would catch, in brackets in the tree below:
+`except FileNotFoundError` catches `NotFoundError`.
 
 ## What is known of the request: `error.delivery`
 
-A submitter reads it to know whether a second `sbatch` would make a second job.
-`error.retry_safe` is true for `NOT_SENT` only.
+It tells whether the command or transfer may have run; what a command asked of others, such as
+a job of Slurm, is theirs to know ([Submit](batch.md#submit)).
+`error.retry_safe` is true for `NOT_SENT` only. Whether another try would go better stands with
+each class, and in one table in [After an error](batch.md#after-an-error).
 
 | `delivery` | meaning |
 |---|---|
@@ -39,36 +48,61 @@ def deliveries() -> str:
     return "\n".join(rows)
 
 
+def advice() -> dict[str, tuple[str, str]]:
+    """Return of each class that has a row whether it passes by itself, and what to do."""
+    found = {}
+    for row in re.findall(r"^\| `\w+Error`.*\|$", ADVICE.read_text(), re.MULTILINE):
+        names, passes, what = (cell.strip() for cell in row.strip("|").split("|"))
+        found.update(dict.fromkeys(re.findall(r"`(\w+)`", names), (passes, what)))
+    return found
+
+
+def public(error: type[BaseException]) -> list[type[BaseException]]:
+    """Return the public classes right below one."""
+    below = error.__subclasses__()
+    return [each for each in below if getattr(transport_core, each.__name__, None) is each]
+
+
+def walk(error: type[BaseException]) -> list[type[BaseException]]:
+    """Return a class and all below it, in the order of the tree."""
+    return [error, *(each for below in public(error) for each in walk(below))]
+
+
 def tree(error: type[BaseException], depth: int = 0) -> list[str]:
     """Return a class and all below it as lines, with the builtin kinds beside."""
     builtin = [base.__name__ for base in error.__mro__ if base.__module__ == "builtins"]
     shown = [name for name in builtin if name not in ("Exception", "BaseException", "object")]
     also = f"  ({', '.join(shown)})" if shown else ""
     lines = ["    " * depth + error.__name__ + also]
-    for below in error.__subclasses__():
-        if getattr(transport_core, below.__name__, None) is below:
-            lines += tree(below, depth + 1)
+    for below in public(error):
+        lines += tree(below, depth + 1)
     return lines
 
 
-def described(error: type[BaseException]) -> list[str]:
-    """Return a section per class, in the order of the tree."""
-    directive = f".. autoclass:: transport_core.{error.__name__}"
-    lines = [f"### {error.__name__}", "", "```{eval-rst}", directive, "```", ""]
+def described(error: type[BaseException], known: dict[str, tuple[str, str]]) -> list[str]:
+    """Return the section of a class."""
+    name = error.__name__
     if not error.__doc__:
-        raise ValueError(f"{error.__name__} has no docstring")
-    for below in error.__subclasses__():
-        if getattr(transport_core, below.__name__, None) is below:
-            lines += described(below)
+        raise ValueError(f"{name} has no docstring")
+    lines = [f"({name})=", f"### {name}", ""]
+    lines += ["```{eval-rst}", f".. autoclass:: transport_core.{name}", "```", ""]
+    if error is not TransportError:
+        passes, what = known[name]
+        lines += [f"**Does it pass?** {passes[0].upper()}{passes[1:]}.", "", what, ""]
     return lines
 
 
 def main() -> None:
     """Write the page."""
+    known, classes = advice(), walk(TransportError)
+    names = {each.__name__ for each in classes[1:]}
+    if odd := names ^ set(known):
+        raise ValueError(f"{ADVICE}, 'After an error': no row, or no class: {', '.join(odd)}")
     drawn = "\n".join(tree(TransportError))
-    parts = [HEAD + deliveries(), "", "## The tree", "", f"```text\n{drawn}\n```", "", "## Each"]
-    PAGE.write_text("\n".join([*parts, "", *described(TransportError)]))
-    print(f"{PAGE}: {drawn.count(chr(10)) + 1} classes")
+    parts = [HEAD + deliveries(), "", "## The tree", "", f"```text\n{drawn}\n```", ""]
+    parts += ["## Each", "", *(line for each in classes for line in described(each, known))]
+    PAGE.write_text("\n".join(parts))
+    print(f"{PAGE}: {len(classes)} classes")
 
 
 if __name__ == "__main__":

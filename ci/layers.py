@@ -1,4 +1,4 @@
-"""Checks what no linter knows: sizes, changelogs, arrows in the text, clauses, workflows.
+"""Checks what no linter knows: sizes, changelogs, arrows, clauses, reference, workflows.
 
 Prints one line per finding, and exits with 1 if there is one. import-linter checks the imports.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clauses import CONTRACT, differences, published
+from reference import undocumented
 from workflows import filters
 
 CEILINGS = {"noxfile.py": 250}
@@ -81,7 +82,7 @@ def main() -> int:
     """Run all checks."""
     text = CONTRACT.read_text()
     findings = [*sizes(), *papers(), *arrows(), *differences(text, tested())]
-    findings += filters(projects())
+    findings += [*undocumented(), *filters(projects())]
     for finding in findings:
         print(finding)
     count = len(published(text))

@@ -13,7 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 Word: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""One word of an argv: ``str``, ``bytes`` or path-like."""
+
 PathArg: TypeAlias = Word
+"""A path: ``str``, ``bytes`` or path-like."""
 
 _MODE_BITS = 0o6777
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

@@ -16,6 +16,7 @@ from ._protocol import Transport
 from ._streaming import StreamingTransport
 
 GROUP = "intercede.transports"
+"""The entry point group in which a distribution registers its transport (DISC-1)."""
 _VERBS = ("run", "put", "get", "aclose", "__aenter__", "__aexit__")
 
 

@@ -35,14 +35,17 @@ Side: TypeAlias = Literal["local", "remote"]
 
 
 class Delivery(enum.Enum):
-    """What is known of a request when its call failed (ERR-2)."""
+    """What is known of a request when its call failed (ERR-2).
+
+    It tells of the command or transfer, not of what a command asked of others.
+    """
 
     NOT_SENT = "not sent"
-    """Nothing ran, provably: sending it again is safe."""
+    """Nothing ran, provably; sending it again cannot run it twice."""
     FINISHED = "finished"
-    """It ran to its end, or was answered whole."""
+    """It ran to its end, or was answered whole; a job that it asked for may come all the same."""
     UNKNOWN = "unknown"
-    """It may have run: a second ``sbatch`` may make a second job."""
+    """It may have run, in part or whole; a second ``sbatch`` may make a second job."""
 
 
 class TransportError(Exception):
@@ -79,7 +82,11 @@ class TransportError(Exception):
 
     @property
     def retry_safe(self) -> bool:
-        """Whether sending the same request again cannot run it twice."""
+        """Whether sending the same request again cannot run it twice.
+
+        That it would go better is another question: a refused login is safe to repeat by this
+        measure, and must not be repeated in a loop.
+        """
         return self.delivery is Delivery.NOT_SENT
 
 

@@ -19,7 +19,11 @@ logger.addHandler(logging.NullHandler())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Base of all events."""
+    """Base of all events; an event does not tell which call it belongs to.
+
+    To the logger ``intercede.transport`` they go as well, ConnectionLost and Warned at WARNING, all
+    others at DEBUG.
+    """
 
     transport: str
     """The transport's name."""
@@ -122,6 +126,7 @@ class Warned(Event):
 
 
 EventSink = Callable[[Event], None]
+"""Called with each event, on the event loop; what it raises is logged, and disturbs nothing."""
 
 
 def emit(event: Event, sink: EventSink | None) -> None:

@@ -17,6 +17,7 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with bytes done and bytes total (None if unknown), on the event loop."""
 
 SourceKind: TypeAlias = Literal["file", "tree"]
+"""``"file"`` or ``"tree"``; what the source of a put or get has to be."""
 
 
 @runtime_checkable
@@ -82,7 +83,8 @@ class Transport(Protocol):
             stdin: What it reads; None is empty.
             env: Added to the login environment.
             cwd: Where it starts; relative to the login's working directory.
-            timeout: Seconds, all waiting included; then the remote process group is ended.
+            timeout: Seconds, all waiting included (for a login, for a session); then the remote
+                process group is ended. None waits without end.
             output_limit: Bytes kept per stream; past it the command is stopped. None: no limit.
             check: Raise CommandFailedError unless it exits with 0.
 
@@ -119,12 +121,12 @@ class Transport(Protocol):
             parents: Make missing parent directories.
             symlinks: What becomes of links inside a tree.
             kind: Insist on ``"file"`` or ``"tree"``.
-            timeout: Seconds, all waiting included.
+            timeout: Seconds, all waiting included; None waits without end.
             progress: Called with bytes done and total.
 
         Raises:
             TypeError, ValueError: An argument is impossible; nothing was sent.
-            TransferError: One of its kinds; each is also the builtin kind.
+            TransferError: One of its kinds; many are also the builtin kind.
             ConnectivityError, TransportClosedError: As in ``run``.
         """
         ...
@@ -146,7 +148,24 @@ class Transport(Protocol):
     ) -> TransferResult:
         """Copy a remote file or tree to exactly the name ``local``.
 
-        Arguments and errors are as in ``put``. ``max_bytes`` limits the content and ``max_files``
-        the entries, directories and links included; more raises TransferLimitError while reading.
+        Args:
+            remote: A file, or a directory with all below it; relative to the login's working
+                directory.
+            local: What will exist afterwards.
+            mode: Permission bits of the file, or of every file of the tree; None copies them.
+            overwrite: False fails if ``local`` exists. A tree onto a tree merges.
+            parents: Make missing parent directories.
+            symlinks: What becomes of links inside a tree.
+            kind: Insist on ``"file"`` or ``"tree"``.
+            timeout: Seconds, all waiting included; None waits without end.
+            max_bytes: Bytes of content at most; None is no limit.
+            max_files: Entries at most, directories and links included; None is no limit.
+            progress: Called with bytes done and total.
+
+        Raises:
+            TransferLimitError: There is more than ``max_bytes`` or ``max_files``; found while
+                reading, and nothing is left under the final name of what was being read.
+            TypeError, ValueError, TransferError: As in ``put``.
+            ConnectivityError, TransportClosedError: As in ``run``.
         """
         ...

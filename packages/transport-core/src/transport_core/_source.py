@@ -47,7 +47,7 @@ class Entry:
     size: int = 0
     """Bytes announced; of files only."""
     mode: int = 0
-    """The nine permission bits: setuid, setgid and sticky are not copied (FILE-3)."""
+    """The nine permission bits; setuid, setgid and sticky are not copied (FILE-3)."""
     target: bytes = b""
     """Where a link points."""
 

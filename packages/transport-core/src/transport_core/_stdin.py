@@ -24,7 +24,8 @@ Stdin: TypeAlias = (
     | AsyncIterable[bytes]
     | None
 )
-"""None is empty; ``str`` is text (UTF-8), not a path; a path is a ``pathlib.Path``."""
+"""What a command reads: None (empty), bytes, ``str`` (text in UTF-8, not a path), a local path as
+``pathlib.Path``, an open binary file, or an asynchronous iterator of bytes."""
 
 CHUNK = 64 * 1024
 _BUFFERED = (io.BufferedReader, io.BufferedRandom)

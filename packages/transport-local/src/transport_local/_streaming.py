@@ -20,7 +20,7 @@ _EXIT_SECONDS = 0.2  # from the end of its streams to its own: who reads to the 
 
 
 class LocalProcess:
-    """A command that runs; see ``transport_core.RemoteProcess``."""
+    """A command that runs; see :class:`transport_core.RemoteProcess`."""
 
     def __init__(self, order: Order) -> None:
         """Nothing is started."""

@@ -160,10 +160,25 @@ class LocalTransport:
         output_limit: int | None = DEFAULT_OUTPUT_LIMIT,
         check: bool = False,
     ) -> CommandResult:
-        """Run a program with exactly these words; see ``transport_core.Transport.run``.
+        """Run a program with exactly these words; no shell interprets them.
 
-        A path given as ``stdin`` that cannot be read is a NotFoundError,
-        PermissionDeniedError or IsADirectoryTransferError, and nothing was started.
+        Args:
+            argv: The program and its arguments, each byte for byte.
+            stdin: None (empty), bytes, text, a path, an open file, or an async iterator.
+            env: Variables that are added to this process's own and the transport's.
+            cwd: Where it starts; relative to the transport's ``cwd``.
+            timeout: Seconds for the whole call; None waits without end.
+            output_limit: Bytes of each stream; past it the command is stopped. None is no limit.
+            check: Whether another exit than 0 is a CommandFailedError.
+
+        Raises:
+            TypeError, ValueError: An argument is impossible.
+            CommandError: One of its kinds; not started, failed, or stopped.
+            NotFoundError, PermissionDeniedError, IsADirectoryTransferError: The path given as
+                ``stdin`` cannot be read, and nothing was started.
+            TransportClosedError: Not open, or closed meanwhile.
+
+        :meth:`transport_core.Transport.run` has it in full.
         """
         order = self._order(argv, env, cwd, timeout)
         check_stdin(stdin)
@@ -184,7 +199,15 @@ class LocalTransport:
         cwd: PathArg | None = None,
         timeout: float | None = None,
     ) -> AsyncGenerator[RemoteProcess, None]:
-        """Start a program as long as a context lasts; see ``StreamingTransport.stream``."""
+        """Start a program that runs as long as the context, at most.
+
+        An async context manager, ``async with transport.stream(argv) as process``, which gives a
+        :class:`transport_core.RemoteProcess` and ends the program's process group when it is left.
+
+        ``timeout`` is seconds for the whole context; then leaving it raises CommandTimeoutError.
+        The other arguments, and the errors of entering it, are those of ``run``.
+        :meth:`transport_core.StreamingTransport.stream` has it in full.
+        """
         order = self._order(argv, env, cwd, timeout)
         process = LocalProcess(order)
         about = CommandTold(self._name, short_argv(order.argv), self._sink)
@@ -234,7 +257,26 @@ class LocalTransport:
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> TransferResult:
-        """Copy a file or tree; see ``transport_core.Transport.put``."""
+        """Copy a file or tree to exactly the name ``remote``; each file atomically.
+
+        Args:
+            local: A file, or a directory with all below it.
+            remote: What will exist afterwards; relative to the transport's ``cwd``.
+            mode: Permission bits of each file; None copies them.
+            overwrite: Whether what exists may be replaced, or merged with if it is a tree.
+            parents: Whether to make missing parent directories.
+            symlinks: What becomes of links inside a tree.
+            kind: ``"file"`` or ``"tree"`` to insist on one.
+            timeout: Seconds for the whole call; None waits without end.
+            progress: Called with bytes done and bytes in all.
+
+        Raises:
+            TypeError, ValueError: An argument is impossible.
+            TransferError: One of its kinds; many are also the builtin kind.
+            TransportClosedError: Not open, or closed meanwhile.
+
+        :meth:`transport_core.Transport.put` has it in full.
+        """
         here, there = encode_path(local, "local"), encode_path(remote, "remote")
         options = copy_options(
             mode=mode, overwrite=overwrite, parents=parents, symlinks=symlinks, kind=kind,
@@ -267,7 +309,12 @@ class LocalTransport:
         max_files: int | None = None,
         progress: Progress | None = None,
     ) -> TransferResult:
-        """Copy a file or tree; see ``transport_core.Transport.get``."""
+        """Copy a file or tree to exactly the name ``local``; each file atomically.
+
+        ``max_bytes`` of content and ``max_files`` entries, directories and links included, are
+        limits beyond which it is TransferLimitError; None is no limit. The other arguments, and
+        the errors, are those of ``put``. :meth:`transport_core.Transport.get` has it in full.
+        """
         there, here = encode_path(remote, "remote"), encode_path(local, "local")
         options = copy_options(
             mode=mode, overwrite=overwrite, parents=parents, symlinks=symlinks, kind=kind,

@@ -82,7 +82,7 @@ class Agent:
     """Log in with exactly one key of an SSH agent; its other keys are not offered."""
 
     identity: str | os.PathLike[str]
-    """Which key: its fingerprint (``"SHA256:…"``), its public key (``"ssh-ed25519 AAAA…"``), or
+    """Which key, by its fingerprint (``"SHA256:…"``), its public key (``"ssh-ed25519 AAAA…"``), or
     the path of a ``.pub`` file, which is read at each connect."""
     socket: str | os.PathLike[str] | None = None
     """The agent's socket; None takes ``SSH_AUTH_SOCK`` at each connect."""

@@ -78,7 +78,7 @@ class Hop:
     host_key_alias: str | None = None
     """Look the key up under this name in place of ``host``."""
     connect_timeout: float = 30.0
-    """Seconds for this hop: TCP, key exchange and login."""
+    """Seconds for this hop, with TCP, key exchange and login."""
     keepalive_interval: float = 7.5
     """Seconds without traffic until the peer is asked whether it lives; sooner if only one
     question may stay unanswered."""
@@ -147,8 +147,8 @@ class SSHOptions(Hop):
     kill_grace: float = 2.0
     """Seconds between TERM and KILL at timeout and cancel."""
     files: FileWay = "auto"
-    """How files go: ``"sftp"``, ``"exec"`` (by ``sh`` and the POSIX utilities), or ``"auto"``:
-    by SFTP, and by ``sh`` where the server has none."""
+    """By which way files go; ``"sftp"``, ``"exec"`` (by ``sh`` and the POSIX utilities), or
+    ``"auto"``, which is by SFTP, and by ``sh`` where the server has none."""
     commands: bool = True
     """False for an account that may move files only, such as one that is forced to
     ``internal-sftp``: ``run`` is then no capability, and sends nothing."""

@@ -25,7 +25,7 @@ _EXIT_SECONDS = 1.0
 
 
 class SSHProcess:
-    """A command that runs; see ``transport_core.RemoteProcess``."""
+    """A command that runs; see :class:`transport_core.RemoteProcess`."""
 
     def __init__(self, request: Request, name: str) -> None:
         """Nothing is sent."""

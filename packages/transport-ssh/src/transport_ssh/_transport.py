@@ -194,7 +194,26 @@ class SSHTransport:
         output_limit: int | None = DEFAULT_OUTPUT_LIMIT,
         check: bool = False,
     ) -> CommandResult:
-        """Run a program with exactly these words; see ``transport_core.Transport.run``."""
+        """Run a program on the host with exactly these words; no shell interprets them.
+
+        Args:
+            argv: The program and its arguments, each byte for byte.
+            stdin: None (empty), bytes, text, a local path, an open file, or an async iterator.
+            env: Variables that are added to those of the login.
+            cwd: Where it starts; relative to the login's directory.
+            timeout: Seconds for the whole call, all waiting included; None waits without end.
+            output_limit: Bytes of each stream; past it the command is stopped. None is no limit.
+            check: Whether another exit than 0 is a CommandFailedError.
+
+        Raises:
+            TypeError, ValueError: An argument cannot be sent.
+            CommandError: One of its kinds; not started, failed, or stopped.
+            ConnectivityError, AuthenticationError, HostKeyError: No connection, or lost.
+            TransportClosedError: Not open, or closed meanwhile.
+            UnsupportedOperationError: The account runs no commands.
+
+        :meth:`transport_core.Transport.run` has it in full.
+        """
         words = encode_argv(argv)
         values = encode_env(env)
         where = None if cwd is None else encode_path(cwd, "cwd")
@@ -219,7 +238,15 @@ class SSHTransport:
         cwd: PathArg | None = None,
         timeout: float | None = None,
     ) -> AsyncGenerator[RemoteProcess, None]:
-        """Start a program as long as a context lasts; see ``StreamingTransport.stream``."""
+        """Start a program that runs as long as the context, at most.
+
+        An async context manager, ``async with transport.stream(argv) as process``, which gives a
+        :class:`transport_core.RemoteProcess` and ends the program's process group when it is left.
+
+        ``timeout`` is seconds for the whole context; then leaving it raises CommandTimeoutError.
+        The other arguments, and the errors of entering it, are those of ``run``.
+        :meth:`transport_core.StreamingTransport.stream` has it in full.
+        """
         words = encode_argv(argv)
         values = encode_env(env)
         where = None if cwd is None else encode_path(cwd, "cwd")
@@ -263,7 +290,26 @@ class SSHTransport:
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> TransferResult:
-        """Copy a local file or tree there; see ``transport_core.Transport.put``."""
+        """Copy a local file or tree to exactly the name ``remote``; each file atomically.
+
+        Args:
+            local: A file, or a directory with all below it.
+            remote: What will exist afterwards; relative to the login's directory.
+            mode: Permission bits of each file; None copies them.
+            overwrite: Whether what exists may be replaced, or merged with if it is a tree.
+            parents: Whether to make missing parent directories.
+            symlinks: What becomes of links inside a tree.
+            kind: ``"file"`` or ``"tree"`` to insist on one.
+            timeout: Seconds for the whole call, all waiting included; None waits without end.
+            progress: Called with bytes done and bytes in all.
+
+        Raises:
+            TypeError, ValueError: An argument is impossible.
+            TransferError: One of its kinds; many are also the builtin kind.
+            ConnectivityError, AuthenticationError, HostKeyError: No connection, or lost.
+
+        :meth:`transport_core.Transport.put` has it in full.
+        """
         here, there = encode_path(local, "local"), encode_path(remote, "remote")
         check_mode(mode)
         check_kind(kind)
@@ -301,7 +347,12 @@ class SSHTransport:
         max_files: int | None = None,
         progress: Progress | None = None,
     ) -> TransferResult:
-        """Copy a remote file or tree here; see ``transport_core.Transport.get``."""
+        """Copy a remote file or tree to exactly the name ``local``; each file atomically.
+
+        ``max_bytes`` of content and ``max_files`` entries, directories and links included, are
+        limits beyond which it is TransferLimitError; None is no limit. The other arguments, and
+        the errors, are those of ``put``. :meth:`transport_core.Transport.get` has it in full.
+        """
         there, here = encode_path(remote, "remote"), encode_path(local, "local")
         check_mode(mode)
         check_kind(kind)

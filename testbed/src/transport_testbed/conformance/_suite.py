@@ -70,16 +70,16 @@ class TransportConformance(
     """Subclass it as ``Test…`` in a test file, and give ``make_transport``; nothing else."""
 
     targets: ClassVar[tuple[str, ...]] = ("here",)
-    """Where this transport can run: names, or patterns such as ``"login-*"``."""
+    """Where this transport can run, by names, or patterns such as ``"login-*"``."""
 
     entry_point: ClassVar[str | None] = None
     """Its name in the group ``intercede.transports``; None if it is not registered."""
 
     label: ClassVar[str | None] = None
-    """Its name in reports; None takes it from the class, ``TestKubectlConformance``: kubectl."""
+    """Its name in reports; None takes it from the class, ``kubectl`` of TestKubectlConformance."""
 
     places: ClassVar[Mapping[str, Callable[[], AbstractContextManager[Target]]]] = {}
-    """Places of the guest's own, by name: each opens a fresh target for one test."""
+    """Places of the guest's own, by name; each opens a fresh target for one test."""
 
     catalogue: ClassVar[Mapping[str, Entry]]
     """All tests, fixed when this module was loaded: what a guest changes is compared with it."""

@@ -23,7 +23,7 @@ class StackSpec:
     #: Accounts to log in to by certificate, agent, encrypted key, password and one-time code.
     logins: bool = True
     nodes: int = 2
-    #: Slurm's database, where the provider has one: sacct tells of jobs.
+    #: Slurm's database, where the provider has one, so that sacct tells of jobs.
     accounting: bool = True
     #: A host with Python within the stack's own network, where the provider has networks.
     workstation: bool = False
@@ -59,7 +59,7 @@ class Endpoint:
     server: str
     #: The hop before this one; None means that the client reaches it directly.
     via: Endpoint | None = None
-    #: How one logs in: "key", "certificate", "agent", "encrypted-key", "password", "totp" or
+    #: How one logs in, by "key", "certificate", "agent", "encrypted-key", "password", "totp" or
     #: "two-factors", which is a key and then a code.
     login: str = "key"
     #: Path of the certificate for the key; empty if there is none.
@@ -103,7 +103,7 @@ class Stack:
     uid: int
     versions: Mapping[str, str]
     endpoints: tuple[Endpoint, ...]
-    #: What a local process needs to be "within the stack": PATH, SLURM_CONF.
+    #: What a local process needs to be "within the stack", such as PATH and SLURM_CONF.
     environment: Mapping[str, str]
     logs: Mapping[str, str]
     #: Whether the login host behind the jump host is out of the client's direct reach.
