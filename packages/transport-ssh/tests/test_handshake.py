@@ -63,8 +63,8 @@ class Peer:
         pins = KnownHosts(text=known) if isinstance(known, str) else KnownHosts(path=known)
         return SSHTransport(
             SSHOptions(
-                host=HOST, port=self.port, user="u", known_hosts=pins,
-                auth=PrivateKey(data=USER.export_private_key()), connect_timeout=10.0, **options,
+                port=self.port, user="u", known_hosts=pins, connect_timeout=10.0,
+                auth=PrivateKey(data=USER.export_private_key()), **{"host": HOST, **options},
             ),
             on_event=events.append if events is not None else None,
         )  # fmt: skip
@@ -281,6 +281,29 @@ async def test_a_certificate_that_does_not_hold_is_refused(
         error = await peer.refuses(peer.line(AUTHORITY, "@cert-authority"), "unknown")
         assert wrong in str(error)
         assert error.seen == KEY.get_fingerprint()
+
+
+async def test_a_certificate_that_is_signed_with_sha1_is_refused() -> None:
+    """As by OpenSSH: who can make two texts with one hash could make one for any host."""
+    authority = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+    for algorithm in ("rsa-sha2-256", "ssh-rsa"):
+        signed = authority.generate_host_certificate(KEY, "h", sig_alg=algorithm)
+        async with server((KEY, signed)) as peer:
+            known = peer.line(authority, "@cert-authority")
+            if algorithm != "ssh-rsa":
+                await peer.opens(known)
+                continue
+            error = await peer.refuses(known, "unknown")
+            assert "signed with ssh-rsa" in str(error)
+            assert error.seen == KEY.get_fingerprint()
+
+
+async def test_a_certificate_names_its_host_in_lower_case() -> None:
+    """However the host is written in the options, or its alias; as OpenSSH has it."""
+    async with server(certified(principals=["cluster", "localhost"])) as peer:
+        authority = f"@cert-authority * {public(AUTHORITY)}"
+        await peer.opens(authority, host_key_alias="Cluster")
+        await peer.opens(authority, host="LOCALHOST")
 
 
 async def test_a_user_certificate_is_no_host_certificate() -> None:

@@ -66,11 +66,17 @@ class Client(asyncssh.SSHClient):
         return self.verdict.trusted
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Decide on the signer of a host certificate, and on the key in it."""
+        """Decide on the signer of a host certificate, on the key in it, and on the signature."""
         signed = _hostkeys.certified_key(self._shown)
         self.verdict = _hostkeys.judge_authority(
             self._pins, self._name, self._port, key.public_data, signed
         )
+        algorithm = _hostkeys.signed_with(self._shown)
+        if self.verdict.trusted and algorithm not in _algorithms.SIGNATURES:
+            # asyncssh has found the signature to fit, also one with SHA-1.
+            raise asyncssh.HostKeyNotVerifiable(
+                f"it is signed with {algorithm}, which is not safe (such as SHA-1)"
+            )
         return self.verdict.trusted
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -200,8 +200,8 @@ def _connection_options(hop: Hop, client: Client) -> asyncssh.SSHClientConnectio
         host_based_auth=False,
         preferred_auth=list(client.steps.methods),
         known_hosts=([], [], []),
-        # Under which a host certificate has to be made out.
-        host_key_alias=hop.host_key_alias,
+        # Under which a host certificate has to be made out; OpenSSH's are in lower case.
+        host_key_alias=(hop.host_key_alias or hop.host).lower(),
         server_host_key_algs=_available(client.host_key_algs, _HOST_KEYS),
         kex_algs=_available(_algorithms.KEY_EXCHANGES, get_kex_algs()),
         encryption_algs=_available(_algorithms.CIPHERS, get_encryption_algs()),
