@@ -48,7 +48,8 @@ class PrivateKey:
     data: bytes | None = field(default=None, repr=False)
     """The key itself, in place of a path."""
     passphrase: Ask | None = field(default=None, repr=False)
-    """Called at each connect if the key is encrypted; a function or a coroutine function."""
+    """Called at each connect if the key is encrypted; a function or a coroutine function.
+    ``connect_timeout`` includes the time it takes."""
     certificate: str | os.PathLike[str] | bytes | None = field(default=None, repr=False)
     """An OpenSSH certificate for the key, a file or its content; then it alone is offered."""
 
@@ -209,8 +210,8 @@ _WHY_NOT = {
 }
 
 
-def refusal(methods: tuple[str, ...], tried: tuple[str, ...]) -> tuple[str, str]:
-    """Return why a login failed, as text and hint."""
+def refusal(methods: tuple[str, ...], tried: tuple[str, ...], key: str) -> tuple[str, str]:
+    """Return why a login failed, as text and hint; ``key`` says which one was offered."""
     if len(tried) < len(methods):
         wanted = methods[len(tried)]
         after = f" after {' and '.join(tried)}" if tried else ""
@@ -219,7 +220,8 @@ def refusal(methods: tuple[str, ...], tried: tuple[str, ...]) -> tuple[str, str]
             f"the server does not ask for {wanted}{after}",
             f"check which methods the server takes for this account, {known}",
         )
-    return f"the server did not accept {_WHAT[tried[-1]]}", _WHY_NOT[tried[-1]]
+    given = key if tried[-1] == "publickey" else _WHAT[tried[-1]]
+    return f"the server did not accept {given}", _WHY_NOT[tried[-1]]
 
 
 def asked(name: str, instructions: str, prompts: Prompts) -> tuple[str, str, Prompts]:

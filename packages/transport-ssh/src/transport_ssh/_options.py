@@ -79,7 +79,8 @@ class Hop:
     host_key_alias: str | None = None
     """Look the key up under this name in place of ``host``."""
     connect_timeout: float = 30.0
-    """Seconds for this hop: TCP, key exchange and login."""
+    """Seconds for this hop: TCP, key exchange and login, and the callbacks, agent and files of
+    this side that they need."""
     keepalive_interval: float = 7.5
     """Seconds without traffic until the peer is asked whether it lives; sooner if only one
     question may stay unanswered."""
