@@ -43,8 +43,14 @@ class Peer:
         pins = KnownHosts(text=known) if isinstance(known, str) else known
         return SSHOptions(
             known_hosts=pins if isinstance(pins, KnownHosts) else KnownHosts(pins),
-            auth=PrivateKey(data=USER.export_private_key()),
-            **{"host": HOST, "port": self.port, "user": "u", "connect_timeout": 10.0, **more},
+            **{
+                "auth": PrivateKey(data=USER.export_private_key()),
+                "host": HOST,
+                "port": self.port,
+                "user": "u",
+                "connect_timeout": 10.0,
+                **more,
+            },
         )
 
     def transport(

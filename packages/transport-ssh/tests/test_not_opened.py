@@ -17,7 +17,7 @@ from transport_core import (
     Event,
     Warned,
 )
-from transport_ssh import KnownHosts
+from transport_ssh import KnownHosts, Password
 
 pytestmark = pytest.mark.asyncio
 
@@ -64,6 +64,23 @@ async def test_what_does_not_speak_ssh_was_reached() -> None:
         peer.port = listener.sockets[0].getsockname()[1]
         with pytest.raises(ConnectivityError, match=r"was reached, and .* speaks SSH") as caught:
             await peer.opens("")
+    assert "cannot be reached" not in str(caught.value)
+
+
+async def test_a_server_that_does_not_wait_for_a_callback_was_reached() -> None:
+    """Somebody has typed too slowly: nothing is wrong with host and port."""
+
+    class Asks(asyncssh.SSHServer):
+        def password_auth_supported(self) -> bool:
+            return True
+
+    async def never() -> str:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async with server(factory=Asks, login_timeout=0.5) as peer:
+        with pytest.raises(ConnectivityError, match="before the password callback") as caught:
+            await peer.opens(peer.line(KEY), auth=Password(never))
     assert "cannot be reached" not in str(caught.value)
 
 

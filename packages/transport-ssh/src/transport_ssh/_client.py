@@ -155,7 +155,7 @@ class Client(asyncssh.SSHClient):
                 return await sign(data)
         except ValueError as error:
             self.failure = AuthenticationError(
-                f"{offer.source} did not sign: {offer}",
+                f"{offer.source} did not sign with {offer.key}",
                 delivery=Delivery.NOT_SENT,
                 hint="look whether it is locked or asks for a confirmation (ssh-add -c)",
             )

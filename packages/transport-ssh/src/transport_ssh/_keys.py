@@ -36,9 +36,10 @@ class Offer:
     source: str
     """Where it is from, for people."""
 
-    def __str__(self) -> str:
-        """Which key it is, for errors."""
-        return f"the key {fingerprint(self.pair.key_public_data)} ({self.source})"
+    @property
+    def key(self) -> str:
+        """Which key it is, for people."""
+        return f"the key {fingerprint(self.pair.key_public_data)}"
 
 
 @contextlib.asynccontextmanager

@@ -60,7 +60,9 @@ def connect_error(error: BaseException, hop: Hop, where: str, client: Client) ->
             hint="ask the site for a new host certificate",
         )
     if _is_refusal(error, steps):
-        why, hint = refusal(steps.methods, steps.tried, str(client.offer))
+        offer = client.offer
+        key = f"{offer.key} ({offer.source})" if offer else ""
+        why, hint = refusal(steps.methods, steps.tried, key)
         return AuthenticationError(
             f"{hop.label} was not let in: {why}",
             tried=steps.tried,
@@ -93,6 +95,9 @@ def _unreachable(error: BaseException, hop: Hop, where: str, client: Client) -> 
     if isinstance(error, asyncssh.KeyExchangeFailed):
         what = "offers no algorithm that is safe to use"
         hint = "ask the site to allow AES (GCM or CTR), and key exchange and signatures with SHA-2"
+    elif client.clock.pending is not None:
+        what = f"ended the connection before {client.clock.pending} had answered"
+        hint = "answer sooner; a server waits for a login as long as its LoginGraceTime says"
     elif client.met_no_server:
         what = "was reached, and what answers there did not say that it speaks SSH"
         hint = "check the port; an SSH server that turns connections away does this as well"
