@@ -69,18 +69,23 @@ async def test_what_does_not_speak_ssh_was_reached() -> None:
 
 async def test_a_server_that_does_not_wait_for_a_callback_was_reached() -> None:
     """Somebody has typed too slowly: nothing is wrong with host and port."""
+    connections: list[asyncssh.SSHServerConnection] = []
 
     class Asks(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            connections.append(conn)
+
         def password_auth_supported(self) -> bool:
             return True
 
-    async def never() -> str:
+    async def late() -> str:
+        connections[0].abort()
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
-    async with server(factory=Asks, login_timeout=0.5) as peer:
+    async with server(factory=Asks) as peer:
         with pytest.raises(ConnectivityError, match="before the password callback") as caught:
-            await peer.opens(peer.line(KEY), auth=Password(never))
+            await peer.opens(peer.line(KEY), auth=Password(late))
     assert "cannot be reached" not in str(caught.value)
 
 
