@@ -125,7 +125,7 @@ def test_a_server_that_asks_in_any_order_gets_nothing_twice(asks: list[str]) -> 
 @pytest.mark.parametrize(
     ("methods", "tried", "why", "hint"),
     (
-        ((PUB,), (PUB,), "did not accept the key", "authorized_keys"),
+        ((PUB,), (PUB,), "did not accept the key SHA256:x (of a file)", "authorized_keys"),
         ((PW,), (PW,), "did not accept the password", "lock accounts"),
         ((KBD,), (KBD,), "did not accept the answers", "clocks"),
         ((PUB, KBD), (PUB, KBD), "did not accept the answers", "clocks"),
@@ -138,7 +138,7 @@ def test_a_refusal_says_why_and_what_to_check(
     methods: tuple[str, ...], tried: tuple[str, ...], why: str, hint: str
 ) -> None:
     """By what was given last."""
-    text, advice = refusal(methods, tried)
+    text, advice = refusal(methods, tried, "the key SHA256:x (of a file)")
     assert why in text
     assert hint in advice
 
@@ -183,6 +183,7 @@ def test_exactly_the_chosen_key_of_an_agent_is_meant(
         (f"ssh-ed25519 {base64.b64encode(ED).decode()} me@here", True),
         (f"ssh-ed25519 {base64.b64encode(ED).decode()}", True),
         (f"ssh-rsa {base64.b64encode(ED).decode()}", False),
+        ("\udcff AAAA", False),
         ("ssh-ed25519 !!!", False),
         ("/home/me/.ssh/id.pub", False),
         ("", False),

@@ -15,7 +15,7 @@ import asyncssh
 import hostile_server as hostile
 import pytest
 from transport_core import ConfigurationError, ConnectivityError, Delivery, HostKeyError
-from transport_ssh import Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
+from transport_ssh import Agent, Hop, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 
 FLAG: Any = True
 GOOD: dict[str, Any] = {
@@ -222,6 +222,71 @@ async def test_a_directory_is_no_key_and_no_pins(tmp_path: Path) -> None:
             with pytest.raises(ConfigurationError):
                 async with SSHTransport(SSHOptions(**{**GOOD, "host": "h.invalid", **given})):
                     pass
+
+
+_TEXT = _WHOLE.decode()
+_FOR_A_PATH: dict[str, Callable[[str], object]] = {
+    "PrivateKey": PrivateKey,
+    "certificate": lambda text: PrivateKey("/k", certificate=text),
+    "Agent": Agent,
+    "socket": lambda text: Agent("SHA256:x", socket=text),
+    "KnownHosts": KnownHosts,
+    "one of several": lambda text: KnownHosts(path=["/k", text]),
+    "path-like": lambda text: PrivateKey(Path(text)),
+    "identity=": lambda text: SSHOptions.from_mapping(
+        {"host": "h", "user": "u", "known_hosts": "/k", "identity": text}
+    ),
+    "known_hosts=": lambda text: SSHOptions.from_mapping(
+        {"host": "h", "user": "u", "known_hosts": text, "identity": "/k"}
+    ),
+    "agent=": lambda text: SSHOptions.from_mapping(
+        {"host": "h", "user": "u", "known_hosts": "/k", "agent": text}
+    ),
+    "from_ssh_config": lambda text: SSHOptions.from_ssh_config("h", path=text),
+    "an override": lambda text: SSHOptions.from_ssh_config("h", path="/dev/null", identity=text),
+}
+
+
+@pytest.mark.parametrize("form", ("whole", "escaped line ends", "no header", "no newline"))
+@pytest.mark.parametrize("way", _FOR_A_PATH)
+def test_a_key_that_is_given_for_its_path_is_refused_and_not_shown(way: str, form: str) -> None:
+    """A path is shown in texts and reprs, and pickled: at construction, before it can be."""
+    lines = _TEXT.split("\n")
+    text = {
+        "whole": _TEXT,
+        "escaped line ends": _TEXT.replace("\n", "\\n"),
+        "no header": "\n".join(lines[1:-2]),
+        "no newline": lines[0] + lines[1],
+    }[form]
+    with pytest.raises(ConfigurationError, match="holds a key, not a path") as told:
+        _FOR_A_PATH[way](text)
+    error = told.value
+    assert error.hint
+    whole = f"{error}{error!r}{error.args}{pickle.dumps(error)!r}"
+    assert not [line for line in lines[1:-2] if line in whole]
+    assert (error.__cause__, error.__context__) == (None, None)
+
+
+def test_a_public_key_with_the_end_of_its_line_is_one() -> None:
+    """As it stands in its file."""
+    text = _KEY.export_public_key().decode()
+    assert text.endswith("\n")
+    assert Agent(text).identity == text
+
+
+def test_the_path_of_the_pins_is_their_subject() -> None:
+    """As that of a key is its own; the lines have to be called by name."""
+    assert KnownHosts("/k") == KnownHosts(path="/k")
+    with pytest.raises(ConfigurationError, match="give text="):
+        KnownHosts("h ssh-ed25519 AAAA\n")
+
+
+def test_a_configuration_is_named_by_a_path() -> None:
+    """What is none is told as an option is."""
+    paths: tuple[Any, ...] = (5, b"/c", "a\0b", "")
+    for path in paths:
+        told = outcome(partial(SSHOptions.from_ssh_config, "h", path=path))
+        assert told.startswith("ConfigurationError: from_ssh_config: path")
 
 
 def test_key_material_is_not_pickled() -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import os
 import pwd
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
+from peer import AUTHORITY, HOST, KEY, KIND, OTHER, public, server
 from transport_core import (
     ConfigurationError,
     ConnectivityError,
@@ -23,93 +23,11 @@ from transport_core import (
     HostKeyError,
     Warned,
 )
-from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport, _algorithms, _dial
+from transport_ssh import KnownHosts, PrivateKey, SSHOptions, _algorithms, _dial
+from transport_ssh._ask import Clock
 from transport_ssh._client import Client
 
 pytestmark = pytest.mark.asyncio
-
-HOST = "127.0.0.1"
-KIND = "ssh-ed25519"
-
-USER = asyncssh.generate_private_key(KIND)
-KEY = asyncssh.generate_private_key(KIND)
-OTHER = asyncssh.generate_private_key(KIND)
-AUTHORITY = asyncssh.generate_private_key(KIND)
-
-Certify = Callable[..., asyncssh.SSHCertificate]
-
-
-def public(key: asyncssh.SSHKey) -> str:
-    """Return type and key as they stand in known_hosts."""
-    return " ".join(key.export_public_key().decode().split()[:2])
-
-
-class Peer:
-    """A server of this process: how many it has let in, and how to know it."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.logins = 0
-        self.tried: list[str] = []
-
-    def line(self, key: asyncssh.SSHKey, marker: str = "") -> str:
-        """Return a known_hosts line for its address."""
-        return f"{marker} [{HOST}]:{self.port} {public(key)}\n".lstrip()
-
-    def transport(
-        self, known: str | Path, events: list[Event] | None = None, **options: Any
-    ) -> SSHTransport:
-        """Return a transport that knows it by a text, or by a file."""
-        pins = KnownHosts(text=known) if isinstance(known, str) else KnownHosts(path=known)
-        return SSHTransport(
-            SSHOptions(
-                host=HOST, port=self.port, user="u", known_hosts=pins,
-                auth=PrivateKey(data=USER.export_private_key()), connect_timeout=10.0, **options,
-            ),
-            on_event=events.append if events is not None else None,
-        )  # fmt: skip
-
-    async def opens(self, known: str | Path, **options: Any) -> None:
-        """Log in, and out."""
-        async with self.transport(known, **options):
-            pass
-
-    async def refuses(self, known: str | Path, reason: str, **options: Any) -> HostKeyError:
-        """Return the error of a key that is not trusted; nobody has tried to log in by then."""
-        before = list(self.tried)
-        with pytest.raises(HostKeyError) as caught:
-            await self.opens(known, **options)
-        assert caught.value.reason == reason
-        assert caught.value.delivery is Delivery.NOT_SENT
-        assert caught.value.hop
-        assert self.tried == before
-        return caught.value
-
-
-@contextlib.asynccontextmanager
-async def server(*keys: Any, **options: Any) -> AsyncIterator[Peer]:
-    """Listen, showing these keys; a key may be a pair of a key and its certificate."""
-    peer = Peer()
-
-    class Server(asyncssh.SSHServer):
-        def begin_auth(self, username: str) -> bool:
-            peer.tried.append(username)
-            return True
-
-        def auth_completed(self) -> None:
-            peer.logins += 1
-
-    accepted = asyncssh.import_authorized_keys(USER.export_public_key().decode())
-    listener = await asyncssh.listen(
-        HOST, 0, server_factory=Server, server_host_keys=list(keys) or [KEY],
-        authorized_client_keys=accepted, **options,
-    )  # fmt: skip
-    peer.port = listener.get_port()
-    try:
-        yield peer
-    finally:
-        listener.close()
-        await listener.wait_closed()
 
 
 # -- the file
@@ -184,7 +102,7 @@ async def test_a_file_of_100000_lines_stays_fast_and_does_not_block_the_loop(
     assert longest < 0.5
 
 
-@pytest.mark.parametrize("what", ("missing", "a directory", "unreadable"))
+@pytest.mark.parametrize("what", ("missing", "a directory", "a pipe", "unreadable"))
 async def test_a_file_that_cannot_be_read_is_a_matter_of_configuration(
     what: str, tmp_path: Path
 ) -> None:
@@ -192,6 +110,8 @@ async def test_a_file_that_cannot_be_read_is_a_matter_of_configuration(
     path = tmp_path / "known"
     if what == "a directory":
         path.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(path)  # without a writer, for which an open would wait
     elif what == "unreadable":
         if os.geteuid() == 0:
             pytest.skip("root reads everything")
@@ -200,6 +120,12 @@ async def test_a_file_that_cannot_be_read_is_a_matter_of_configuration(
         with pytest.raises(ConfigurationError, match=re.escape(str(path))):
             await peer.opens(path)
         assert not peer.tried
+
+
+async def test_the_null_device_holds_no_pins() -> None:
+    """As those write it who want no file to be read."""
+    async with server() as peer:
+        await peer.refuses(Path(os.devnull), "unknown")
 
 
 async def test_an_account_without_a_name_is_a_matter_of_configuration(
@@ -283,6 +209,29 @@ async def test_a_certificate_that_does_not_hold_is_refused(
         assert error.seen == KEY.get_fingerprint()
 
 
+async def test_a_certificate_that_is_signed_with_sha1_is_refused() -> None:
+    """As by OpenSSH: who can make two texts with one hash could make one for any host."""
+    authority = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+    for algorithm in ("rsa-sha2-256", "ssh-rsa"):
+        signed = authority.generate_host_certificate(KEY, "h", sig_alg=algorithm)
+        async with server((KEY, signed)) as peer:
+            known = peer.line(authority, "@cert-authority")
+            if algorithm != "ssh-rsa":
+                await peer.opens(known)
+                continue
+            error = await peer.refuses(known, "unknown")
+            assert "signed with ssh-rsa" in str(error)
+            assert error.seen == KEY.get_fingerprint()
+
+
+async def test_a_certificate_names_its_host_in_lower_case() -> None:
+    """However the host is written in the options, or its alias; as OpenSSH has it."""
+    async with server(certified(principals=["cluster", "localhost"])) as peer:
+        authority = f"@cert-authority * {public(AUTHORITY)}"
+        await peer.opens(authority, host_key_alias="Cluster")
+        await peer.opens(authority, host="LOCALHOST")
+
+
 async def test_a_user_certificate_is_no_host_certificate() -> None:
     """Who may log in cannot pose as the host."""
     certificate = AUTHORITY.generate_user_certificate(KEY, "u")
@@ -325,7 +274,7 @@ def offered(pins: str) -> dict[str, Iterable[bytes]]:
         host="h", user="u", auth=PrivateKey(data=b""), known_hosts=KnownHosts(text=pins)
     )
     found, _ = _dial._read_pins(hop)
-    client = Client(hop, found, None, lambda _: None)
+    client = Client(hop, found, None, Clock(1.0), lambda _: None)
     options = _dial._connection_options(hop, client)
     names = ("kex_algs", "encryption_algs", "mac_algs", "signature_algs")
     lists = {name: getattr(options, name) for name in names}

@@ -107,6 +107,20 @@ def test_the_key_in_a_certificate(kind: str) -> None:
     assert _hostkeys.certified_key(certificate.public_data) == key.public_data
 
 
+@pytest.mark.parametrize("kind", ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp384"))
+@pytest.mark.parametrize(
+    ("signer", "algorithm"),
+    (("ssh-ed25519", "ssh-ed25519"), ("ssh-rsa", "rsa-sha2-256"), ("ssh-rsa", "ssh-rsa")),
+)
+def test_how_a_certificate_is_signed(kind: str, signer: str, algorithm: str) -> None:
+    """The name of its signature; SHA-1 is called as the key is."""
+    key, authority = asyncssh.generate_private_key(kind), asyncssh.generate_private_key(signer)
+    whole = authority.generate_host_certificate(key, "h", sig_alg=algorithm).public_data
+    assert _hostkeys.signed_with(whole) == algorithm
+    assert _hostkeys.signed_with(whole[:-1]) is None
+    assert _hostkeys.signed_with(key.public_data) is None
+
+
 @pytest.mark.parametrize("cut", (0, 3, 20, 40, 60))
 def test_what_is_no_certificate_holds_no_key(cut: int) -> None:
     """Truncated anywhere, a plain key, or of a type that nobody knows."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import asyncssh.asn1
 import pytest
-from transport_core import AuthenticationError, ConfigurationError, Delivery
+from transport_core import AuthenticationError, ConfigurationError, ConnectTimeoutError, Delivery
 from transport_ssh import Agent, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 from transport_ssh._keys import _pair
 
@@ -58,7 +59,7 @@ class Listener:
         return True
 
 
-async def refused(auth: Any, kind: type[Exception] = ConfigurationError) -> Any:
+async def refused(auth: Any, kind: type[Exception] = ConfigurationError, seconds: float = 5) -> Any:
     """Return the error of a login that must end before a byte is sent."""
     listener = Listener()
     try:
@@ -68,7 +69,7 @@ async def refused(auth: Any, kind: type[Exception] = ConfigurationError) -> Any:
             user="me",
             auth=auth,
             known_hosts=KnownHosts(text=""),
-            connect_timeout=5,
+            connect_timeout=seconds,
         )
         with pytest.raises(kind) as caught:
             await asyncio.wait_for(SSHTransport(options).__aenter__(), 20)
@@ -86,7 +87,16 @@ def written(tmp_path: Path, data: bytes, mode: int = 0o600) -> Path:
     return path
 
 
+def negative() -> bytes:
+    """Return an RSA key with a number below zero in it."""
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048).export_private_key("pkcs1-der")
+    numbers: Any = asyncssh.asn1.der_decode(key)
+    return asyncssh.asn1.der_encode((*numbers[:3], -numbers[3], *numbers[4:]))
+
+
 CORPUS: dict[str, Callable[[bytes], bytes]] = {
+    "a header that is a pattern": lambda good: b"-----BEGIN ( PRIVATE KEY-----\nAAAA\n",
+    "negative numbers": lambda good: negative(),
     "empty": lambda good: b"",
     "blank": lambda good: b"\n\n",
     "zero bytes": lambda good: b"\0" * 400,
@@ -118,10 +128,10 @@ async def test_what_is_no_key_is_a_configuration_error(
 
 @pytest.mark.asyncio
 async def test_a_public_key_or_a_certificate_is_no_private_key(keys: Path) -> None:
-    """The hint says which of the two files is meant."""
+    """The hint says which of the two files is meant, and not how to hide it from others."""
     for name in ("good.pub", "good-cert.pub"):
-        (keys / name).chmod(0o600)
-        assert ".pub" in (await refused(PrivateKey(keys / name))).hint
+        (keys / name).chmod(0o644)
+        assert "not the .pub" in (await refused(PrivateKey(keys / name))).hint
 
 
 @pytest.mark.asyncio
@@ -171,10 +181,12 @@ async def test_an_encrypted_key_needs_the_passphrase_that_fits(keys: Path) -> No
         (later, ConfigurationError),
         (lambda: None, ConfigurationError),
         (lambda: b"passphrase", ConfigurationError),
+        (lambda: "CANARY\udce9", ConfigurationError),
         (fails, AuthenticationError),
     ]
     for callback, kind in bad:
         error = await refused(PrivateKey(keys / "locked", passphrase=callback), kind)
+        assert "CANARY" not in f"{error!r}{error.__context__!r}" or callback is fails
         assert "CANARY" not in str(error)
         assert error.delivery is Delivery.NOT_SENT
     assert isinstance(error.__cause__, LookupError)
@@ -205,6 +217,58 @@ async def test_a_certificate_must_fit_its_key_and_its_time(keys: Path, tmp_path:
     }
     for certificate, words in said.items():
         assert words in str(await refused(PrivateKey(good, certificate=certificate)))
+
+
+@pytest.mark.asyncio
+async def test_a_home_of_nobody_is_a_place_where_nothing_is(keys: Path) -> None:
+    """A path that begins with the name of no user here."""
+    nobody = "~nobody-of-this-name/key"
+    for auth in (
+        PrivateKey(nobody),
+        PrivateKey(keys / "good", certificate=nobody),
+        Agent(nobody),
+        Agent("\udcff AAAA"),
+    ):
+        assert "No such file" in str(await refused(auth))
+
+
+@pytest.mark.asyncio
+async def test_who_does_not_answer_in_time_is_named(keys: Path, tmp_path: Path) -> None:
+    """A callback or an agent counts towards ``connect_timeout``; the network is not blamed."""
+
+    async def never() -> str:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_unix_server(silent, tmp_path / "agent"):
+        for auth, whom in (
+            (PrivateKey(keys / "locked", passphrase=never), "the passphrase callback"),
+            (Agent("SHA256:x", socket=tmp_path / "agent"), "the SSH agent"),
+        ):
+            error = await refused(auth, ConnectTimeoutError, 1.5)
+            assert whom in str(error)
+            assert "within 1.5 s" in str(error)
+            assert "network" not in str(error)
+
+
+@pytest.mark.asyncio
+async def test_an_agents_rsa_key_of_1024_bits_is_refused(keys: Path, tmp_path: Path) -> None:
+    """As one in a file is."""
+    short = asyncssh.read_public_key(keys / "short.pub").public_data
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(5)
+        told = b"\x0c\0\0\0\1" + len(short).to_bytes(4, "big") + short + b"\0\0\0\0"
+        writer.write(len(told).to_bytes(4, "big") + told)
+        writer.close()
+
+    async with await asyncio.start_unix_server(talk, tmp_path / "agent"):
+        auth = Agent(keys / "short.pub", socket=tmp_path / "agent")
+        assert "1024" in str(await refused(auth))
 
 
 @pytest.mark.asyncio

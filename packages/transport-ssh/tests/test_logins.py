@@ -184,7 +184,7 @@ async def test_a_key_file_is_read_anew_at_each_login(tmp_path: Path) -> None:
         transport = site.client(PrivateKey(path))
         HOST_KEY.write_private_key(path)
         path.chmod(0o600)
-        await fails(transport)
+        assert f"'{path}'" in str(await fails(transport)), "which key it was"
         CLIENT_KEY.write_private_key(path)
         async with transport:
             pass
@@ -206,6 +206,7 @@ async def test_what_is_wrong_is_given_once(auth: Any, tried: tuple[str, ...]) ->
     assert len(site.given) == 1
     assert error.tried == tried
     assert error.hint
+    assert (HOST_KEY.get_fingerprint() in str(error)) == (tried == ("publickey",))
 
 
 @pytest.mark.asyncio
@@ -300,6 +301,8 @@ BAD_ANSWERS: tuple[tuple[Any, type[Exception]], ...] = (
     (KeyboardInteractive(lambda *_: [b"a"]), ConfigurationError),
     (KeyboardInteractive(lambda *_: GOOD), ConfigurationError),
     (KeyboardInteractive(lambda: GOOD), AuthenticationError),  # type: ignore[arg-type,misc]
+    (Password(lambda: f"{GOOD}\udce9"), ConfigurationError),
+    (codes(lambda: f"{GOOD}\udce9"), ConfigurationError),
     (Password(lambda: str(int(GOOD))), AuthenticationError),
     (Password(lambda: next(iter(()))), AuthenticationError),
 )
@@ -312,6 +315,7 @@ async def test_a_callback_that_fails_ends_the_login(auth: Any, kind: type[Except
     async with Site("password", "keyboard-interactive").up() as site:
         error = await fails(site.client(auth), kind)
     assert not [line for line in site.given if line.startswith("password")]
+    assert "CANARY" not in repr(error.__context__)
     assert (error.__cause__ is None) == (kind is ConfigurationError)
 
 
@@ -353,7 +357,8 @@ async def test_a_callback_that_never_answers_is_not_waited_for() -> None:
         return GOOD
 
     async with Site("password").up() as site:
-        await fails(site.client(Password(never), connect_timeout=0.5), ConnectTimeoutError)
+        late = await fails(site.client(Password(never), connect_timeout=1.5), ConnectTimeoutError)
+        assert "the password callback did not answer within 1.5 s" in str(late)
         login = asyncio.create_task(site.client(Password(never)).__aenter__())
         await asyncio.sleep(0.3)
         login.cancel()

@@ -1,16 +1,19 @@
 """Logins to a real sshd with keys of every kind and format, certificates, and an agent."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
-from transport_core import ConfigurationError
+from transport_core import AuthenticationError, ConfigurationError
 from transport_ssh import Agent, KnownHosts, PrivateKey, SSHOptions, SSHTransport
 from transport_testbed.stack import Endpoint, Stack, StackSpec, providers
 
 PASSPHRASE = "a passphrase"
+SIGN = 13  # of the agent's protocol
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,37 @@ async def test_an_agent_without_the_chosen_key_offers_none(stack: Stack) -> None
         await to(endpoint, Agent("SHA256:missing", socket=endpoint.agent)).__aenter__()
     assert str(caught.value).count("SHA256:") == 3
     assert refused(stack, endpoint) == before
+
+
+@pytest.mark.asyncio
+async def test_an_agent_that_declines_to_sign_is_told_from_a_server_that_refuses(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """Its user may have said no (``ssh-add -c``): the key is in order, and so is the account."""
+    endpoint = stack.endpoint("auth-agent")
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, agent = await asyncio.open_unix_connection(endpoint.agent)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                asked = await _message(reader)
+                if asked[4] == SIGN:
+                    writer.write(b"\0\0\0\1\5")
+                else:
+                    agent.write(asked)
+                    writer.write(await _message(behind))
+        agent.close()
+        writer.close()
+
+    async with await asyncio.start_unix_server(talk, tmp_path / "agent"):
+        auth = Agent(endpoint.identity, socket=tmp_path / "agent")
+        with pytest.raises(AuthenticationError, match=r"SSH agent .* did not sign") as caught:
+            await to(endpoint, auth).__aenter__()
+    assert "ssh-add -c" in str(caught.value.hint)
+    assert "authorized_keys" not in str(caught.value)
+    assert caught.value.tried == ()
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes:
+    size = await reader.readexactly(4)
+    return size + await reader.readexactly(int.from_bytes(size, "big"))

@@ -89,7 +89,7 @@ def test_options_from_a_mapping_name_what_is_unknown_or_missing() -> None:
     assert isinstance(options.via[0], Hop)
     with pytest.raises(ConfigurationError, match=r"hots.*did you mean 'host'"):
         SSHOptions.from_mapping({**plain, "hots": 1})
-    with pytest.raises(ConfigurationError, match="missing option: user, identity"):
+    with pytest.raises(ConfigurationError, match=r"missing option: user, identity \(or agent"):
         SSHOptions.from_mapping({"host": "h", "known_hosts": "x"})
     with pytest.raises(ConfigurationError, match=r"via\[0\]"):
         SSHOptions.from_mapping({**plain, "via": [{"host": "g"}]})

@@ -139,6 +139,7 @@ def test_keys_can_be_switched_off() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     (
+        ("RequiredRSASize 3072", r"config:1: RequiredRSASize 3072 is not supported"),
         ("ProxyCommand ssh -W %h:%p gate", r"config:1: ProxyCommand ssh .*try: use ProxyJump"),
         ("\nMatch exec true\nPort 1", r"config:2: Match exec is not supported"),
         ("Match exec true host h", r"config:1: Match exec"),
@@ -199,6 +200,7 @@ def test_what_cannot_be_followed_is_named_with_its_line(text: str, said: str) ->
         "StrictHostKeyChecking yes",
         "CanonicalizeHostname no",
         "RevokedHostKeys none",
+        "RequiredRSASize 2048",
         "Host other\nStrictHostKeyChecking no\nFrobnicate yes\nPort x",
         "Match host other exec true\nPort 1",
         "Match !exec true host other\nPort 1",

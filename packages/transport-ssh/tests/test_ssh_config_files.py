@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pwd
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ Home = Callable[..., Path]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """Make ``~/.ssh`` with these files, keys and all; nothing of the machine is read."""
-    monkeypatch.setenv("HOME", str(tmp_path))
+    real = pwd.getpwuid(os.getuid())
+    entry = pwd.struct_passwd((*real[:5], str(tmp_path), real.pw_shell))
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: entry)
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
     monkeypatch.setattr(_ssh_files, "_SYSTEM_DIRECTORY", str(tmp_path / "etc"))
 
     def make(config: str | None = None, **files: str) -> Path:
@@ -46,18 +50,18 @@ def test_a_name_becomes_options(home: Home) -> None:
     assert [hop.label for hop in options.hops] == ["me@gate:22", "me@h:6"]
     assert [hop.auth for hop in options.hops] == [
         PrivateKey(f"{folder}/gatekey"),
-        PrivateKey("~/.ssh/key"),
+        PrivateKey(f"{folder}/key"),
     ]
-    assert options.known_hosts.paths[0] == "~/.ssh/known_hosts"
+    assert options.known_hosts.paths[0] == f"{folder}/known_hosts"
     assert SSHTransport.from_ssh_config("h").name == "ssh://me@h:6"
 
 
 def test_a_name_that_stands_nowhere_is_a_host(home: Home) -> None:
     """As for ssh, also where there is no configuration at all."""
-    home(id_ed25519="")
+    folder = home(id_ed25519="")
     options = SSHOptions.from_ssh_config("plain.example.org", user="u")
     assert options.label == "u@plain.example.org:22"
-    assert options.auth == PrivateKey("~/.ssh/id_ed25519")
+    assert options.auth == PrivateKey(f"{folder}/id_ed25519")
 
 
 def test_the_system_comes_after_the_user(home: Home, tmp_path: Path) -> None:
@@ -76,7 +80,7 @@ def test_overrides_come_before_the_configuration(home: Home) -> None:
     assert options.label == "b@h.b:5"
     assert options.auth == PrivateKey(data=b"k")
     (folder / "b.5").touch(0o600)
-    assert SSHOptions.from_ssh_config("h", user="b", port=5).auth == PrivateKey("~/.ssh/b.5")
+    assert SSHOptions.from_ssh_config("h", user="b", port=5).auth == PrivateKey(f"{folder}/b.5")
     assert SSHOptions.from_ssh_config("h", identity="k", known_hosts="p").known_hosts.path == "p"
     assert SSHOptions.from_ssh_config("h", identity="k", max_sessions=3).max_sessions == 3
 
@@ -91,12 +95,12 @@ def test_a_way_that_is_given_replaces_the_jump_hosts(home: Home) -> None:
 @pytest.mark.parametrize(
     ("config", "files", "said"),
     (
-        ("", (), r"there is no key to log in with \(~/.ssh/id_rsa, .*IdentityFile.*auth="),
-        ("IdentityFile ~/none\n", (), "there is no key .*~/none"),
+        ("", (), r"there is no key to log in with \(/.*/.ssh/id_rsa, .*IdentityFile.*auth="),
+        ("IdentityFile ~/none\n", (), "there is no key .*/none"),
         ("PubkeyAuthentication no\n", ("id_rsa",), "keys are switched off"),
-        ("", ("id_rsa", "id_ed25519"), "several keys: ~/.ssh/id_rsa, ~/.ssh/id_ed25519.*identity="),
+        ("", ("id_rsa", "id_ed25519"), r"several keys: /.*/id_rsa, /.*/id_ed25519 .*identity="),
         ("UserKnownHostsFile none\nGlobalKnownHostsFile none\n", ("id_rsa",), "no known_hosts"),
-        ("CertificateFile ~/c\n", ("id_rsa",), "no CertificateFile is there: ~/c"),
+        ("CertificateFile ~/c\n", ("id_rsa",), "no CertificateFile is there: /.*/c"),
     ),
 )
 def test_a_key_is_not_guessed(home: Home, config: str, files: Iterable[str], said: str) -> None:
@@ -110,21 +114,22 @@ def test_of_several_keys_that_are_named_the_first_that_exists_is_offered(
     home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And no other; those passed over are told."""
-    home("IdentityFile ~/.ssh/none\nIdentityFile ~/.ssh/b\nIdentityFile ~/.ssh/c\n", b="", c="")
-    assert SSHOptions.from_ssh_config("h").auth == PrivateKey("~/.ssh/b")
-    assert "~/.ssh/b is offered, and no other; not ~/.ssh/c" in caplog.text
+    config = "IdentityFile ~/.ssh/none\nIdentityFile ~/.ssh/b\nIdentityFile ~/.ssh/c\n"
+    folder = home(config, b="", c="")
+    assert SSHOptions.from_ssh_config("h").auth == PrivateKey(f"{folder}/b")
+    assert f"{folder}/b is offered, and no other; not {folder}/c" in caplog.text
 
 
 def test_a_certificate_goes_with_its_key(home: Home) -> None:
     """The one that is named, or the one that stands beside the key; of several, one that exists."""
-    home(
+    folder = home(
         "IdentityFile ~/.ssh/key\nMatch host named\nCertificateFile ~/.ssh/none\n"
         "CertificateFile ~/.ssh/cert\n",
         key="", cert="", **{"key-cert.pub": ""},
     )  # fmt: skip
-    for name, certificate in (("h", "~/.ssh/key-cert.pub"), ("named", "~/.ssh/cert")):
+    for name, certificate in (("h", "key-cert.pub"), ("named", "cert")):
         auth = SSHOptions.from_ssh_config(name).auth
-        assert auth == PrivateKey("~/.ssh/key", certificate=certificate)
+        assert auth == PrivateKey(f"{folder}/key", certificate=f"{folder}/{certificate}")
 
 
 def test_another_way_to_log_in_replaces_the_keys(home: Home) -> None:
@@ -148,6 +153,43 @@ def test_a_file_that_others_can_write_is_refused(home: Home) -> None:
     with pytest.raises(ConfigurationError, match="can be written by others"):
         SSHOptions.from_ssh_config("h", identity="k")
     assert SSHOptions.from_ssh_config("h", identity="k", path=folder / "config").port == 5
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    (
+        ("", False),
+        ("Host hh\nPort 1\nHost *\nPort 2\n", False),
+        ("Match all\nPort 1\n", False),
+        ("Host h\nPort 1\n", True),
+        ("Host *h\nPort 1\n", True),
+        ("Match host h\nPort 1\n", True),
+    ),
+)
+def test_a_name_that_no_block_is_for_may_be_misspelled(
+    home: Home, config: str, named: bool
+) -> None:
+    """It is a host all the same, but where no key is found for it, that is worth a look."""
+    home(config)
+    with pytest.raises(ConfigurationError) as caught:
+        SSHOptions.from_ssh_config("h")
+    assert ("whether h is spelled" in str(caught.value.hint)) == (not named)
+
+
+def test_paths_are_whole_and_harmless_to_show(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is used later is used where it is used; what is told is told to a terminal."""
+    monkeypatch.chdir(tmp_path)
+    folder = home("IdentityFile .ssh/key\nUserKnownHostsFile .ssh/pins\n", key="")
+    options = SSHOptions.from_ssh_config("h")
+    assert options.auth == PrivateKey(f"{folder}/key")
+    assert options.known_hosts.paths[0] == f"{folder}/pins"
+    home("IdentityFile ~/\x1bx\n")
+    for path in (None, tmp_path / "\x1bc"):
+        with pytest.raises(ConfigurationError, match=r"\\x1b") as caught:
+            SSHOptions.from_ssh_config("h", path=path)
+        assert "\x1b" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +220,15 @@ def test_a_user_without_an_entry_is_the_environments(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container's user may be in no database."""
-    home()
+    folder = home()
+    monkeypatch.setenv("HOME", str(folder.parent))
     monkeypatch.setenv("USER", "somebody")
 
     def nobody(uid: int) -> None:
         raise KeyError(uid)
 
     monkeypatch.setattr("pwd.getpwuid", nobody)
-    assert SSHOptions.from_ssh_config("h", identity="k").user == "somebody"
+    options = SSHOptions.from_ssh_config("h", identity="k")
+    assert options.user == "somebody"
+    assert options.known_hosts.paths[0] == f"{folder}/known_hosts"
     assert os.environ["USER"] == "somebody"

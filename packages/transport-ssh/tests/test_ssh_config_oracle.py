@@ -13,7 +13,7 @@ import ssh_client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transport_core import ConfigurationError
-from transport_ssh import _ssh_files
+from transport_ssh import SSHOptions, _ssh_files
 from transport_ssh._ssh_config import Ask, lookup
 from transport_ssh._ssh_keywords import REFUSED, UNUSED, USED
 from transport_ssh._ssh_lines import Source
@@ -294,6 +294,21 @@ def test_tokens_of_a_path_are_those_of_openssh(tmp_path: Path) -> None:
     env = {**local.env, "TT_VARIABLE": "value"}
     here = server(found, replace(local, env=env, home=HOME))
     assert list(here.identities) == shown_
+
+
+def test_a_home_is_the_accounts_as_it_is_for_openssh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever HOME leads: it would decide which pins are read."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = tmp_path / "config"
+    config.write_text("UserKnownHostsFile ~/a ~/.ssh/b %d/c\n")
+    found = ssh_client.resolved(config, "h")
+    assert found is not None
+    pins = SSHOptions.from_ssh_config("h", path=config, identity="k").known_hosts.paths
+    expanded = [f"{HOME}/a", f"{HOME}/.ssh/b", f"{HOME}/c"]
+    assert list(pins)[:3] == expanded
+    assert found["userknownhostsfile"][0].replace("%d", HOME).split() == expanded
 
 
 def test_every_keyword_of_openssh_is_known(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Calls what the user gave to be asked for secrets, off the event loop.
+"""Calls what the user gave to be asked for secrets, off the event loop, and keeps the time.
 
 Must not know what is asked for, nor what becomes of the answer.
 """
@@ -9,11 +9,63 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from transport_core import AuthenticationError, Delivery, TransportError
+from transport_core import AuthenticationError, ConfigurationError, Delivery, TransportError
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+
+
+class Clock:
+    """The seconds that one hop's login has, and who of this side is being waited for."""
+
+    def __init__(self, seconds: float) -> None:
+        """Nothing is spent yet."""
+        self.pending: str | None = None
+        """Who has not answered, for people; None while only the network is waited for."""
+        self._left = seconds
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Charge what is done meanwhile.
+
+        Raises:
+            TimeoutError: The seconds are spent.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(self._left):
+                yield
+        finally:
+            self._left -= loop.time() - began
+
+    @contextlib.contextmanager
+    def waiting_for(self, whom: str) -> Iterator[None]:
+        """Note who is waited for until they answer."""
+        before, self.pending = self.pending, whom
+        yield
+        # Not after an exception: who is cut short by the end of the time is who did not answer.
+        self.pending = before
+
+
+def check_text(what: str, answer: object) -> str:
+    """Return an answer that can be sent, which is as UTF-8.
+
+    Raises:
+        ConfigurationError: It is none. It is not shown, nor is the codec asked, whose error has it.
+    """
+    if not isinstance(answer, str):
+        raise ConfigurationError(f"{what} must return a str")
+    if _NO_TEXT.search(answer):
+        raise ConfigurationError(
+            f"{what} returned no text that can be sent: there is a lone surrogate in it",
+            hint="decode what was typed as UTF-8, without surrogateescape",
+        )
+    return answer
 
 
 async def ask(what: str, callback: Callable[..., Any], *arguments: object) -> Any:

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex, cast
+from typing import Any, SupportsIndex
 
 from transport_core import ConfigurationError
 from transport_core.authoring import encode_path, escape
@@ -34,6 +34,8 @@ MOST_PROMPTS = 16
 _LONGEST_PROMPT = 2000
 
 _SMALLEST_RSA = 2048
+# No file of a login has these in its name.
+_MARKS_OF_TEXT = ("\n", "\r", "-----BEGIN", "PRIVATE KEY-----")
 _OTHERS, _GROUP_AND_OTHERS = 0o007, 0o077
 
 
@@ -46,7 +48,8 @@ class PrivateKey:
     data: bytes | None = field(default=None, repr=False)
     """The key itself, in place of a path."""
     passphrase: Ask | None = field(default=None, repr=False)
-    """Called at each connect if the key is encrypted; a function or a coroutine function."""
+    """Called at each connect if the key is encrypted; a function or a coroutine function.
+    ``connect_timeout`` includes the time it takes."""
     certificate: str | os.PathLike[str] | bytes | None = field(default=None, repr=False)
     """An OpenSSH certificate for the key, a file or its content; then it alone is offered."""
 
@@ -59,12 +62,12 @@ class PrivateKey:
         if (self.path is None) == (self.data is None):
             raise ConfigurationError("PrivateKey takes either a path or data")
         if self.path is not None:
-            check_path("PrivateKey: path", self.path)
+            check_path("PrivateKey: path", self.path, "give data=…, the key's bytes")
         if not isinstance(self.data, bytes | None):
             raise ConfigurationError("PrivateKey: data must be bytes")
         _check_callback("PrivateKey: passphrase", self.passphrase)
         if not isinstance(self.certificate, bytes | None):
-            check_path("PrivateKey: certificate", self.certificate)
+            check_path("PrivateKey: certificate", self.certificate, "give its content as bytes")
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Refuse to be pickled with key material in it: a pickle is written somewhere."""
@@ -93,9 +96,11 @@ class Agent:
         Raises:
             ConfigurationError: The identity is empty, or a value has a wrong type.
         """
-        check_path("Agent: identity", self.identity)
+        # A public key's line may have an end, as its file has; there is no secret in one line.
+        line = self.identity.rstrip() if isinstance(self.identity, str) else self.identity
+        check_path("Agent: identity", line, "name the public key, as text or by its .pub file")
         if self.socket is not None:
-            check_path("Agent: socket", self.socket)
+            check_path("Agent: socket", self.socket, "give the path of its socket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +210,8 @@ _WHY_NOT = {
 }
 
 
-def refusal(methods: tuple[str, ...], tried: tuple[str, ...]) -> tuple[str, str]:
-    """Return why a login failed, as text and hint."""
+def refusal(methods: tuple[str, ...], tried: tuple[str, ...], key: str) -> tuple[str, str]:
+    """Return why a login failed, as text and hint; ``key`` says which one was offered."""
     if len(tried) < len(methods):
         wanted = methods[len(tried)]
         after = f" after {' and '.join(tried)}" if tried else ""
@@ -215,7 +220,8 @@ def refusal(methods: tuple[str, ...], tried: tuple[str, ...]) -> tuple[str, str]
             f"the server does not ask for {wanted}{after}",
             f"check which methods the server takes for this account, {known}",
         )
-    return f"the server did not accept {_WHAT[tried[-1]]}", _WHY_NOT[tried[-1]]
+    given = key if tried[-1] == "publickey" else _WHAT[tried[-1]]
+    return f"the server did not accept {given}", _WHY_NOT[tried[-1]]
 
 
 def asked(name: str, instructions: str, prompts: Prompts) -> tuple[str, str, Prompts]:
@@ -243,7 +249,7 @@ def public_blob(text: str) -> bytes | None:
         blob = base64.b64decode(words[1], validate=True)
     except (IndexError, binascii.Error, ValueError):
         return None
-    kind = words[0].encode()
+    kind = words[0].encode("utf-8", "surrogateescape")
     return blob if blob[4 : 4 + len(kind)] == kind else None
 
 
@@ -272,13 +278,20 @@ def _fields(blob: bytes) -> list[bytes]:
     return found
 
 
-def check_path(what: str, path: object) -> None:
-    """Refuse what is no path of a file, without looking."""
-    if isinstance(path, bytes):
-        raise ConfigurationError(f"{what} must be a str or path-like, not bytes")
+def check_path(what: str, path: object, instead: str) -> None:
+    """Refuse what is no path of a file, without looking.
+
+    ``instead`` says what takes a text: a key that is given for its path would be shown with it.
+    """
+    if isinstance(path, os.PathLike):
+        path = os.fspath(path)
+    if not isinstance(path, str):
+        raise ConfigurationError(f"{what} must be a str or path-like, not {type(path).__name__}")
+    if any(mark in path for mark in _MARKS_OF_TEXT):
+        raise ConfigurationError(f"{what} holds a key, not a path", hint=instead)
     try:
-        encode_path(cast("str", path), what)
-    except (TypeError, ValueError) as error:
+        encode_path(path, what)
+    except ValueError as error:
         raise ConfigurationError(str(error)) from error
 
 

@@ -19,18 +19,20 @@ from transport_core import (
     Authenticated,
     ConfigurationError,
     Connected,
+    ConnectivityError,
     EventSink,
     TransportError,
     Warned,
 )
-from transport_core.authoring import emit
+from transport_core.authoring import emit, escape
 
 from . import _algorithms, _hostkeys, _quickack
+from ._ask import Clock
 from ._client import Client
 from ._keys import offered
 from ._known_hosts import read_known_hosts
 from ._options import Hop, SSHOptions
-from ._translate import LOST_HOP, connect_error
+from ._translate import LOST_HOP, connect_error, lost_below, timeout_error
 
 _HOST_KEYS = (*get_certificate_algs(), *get_public_key_algs())
 
@@ -93,7 +95,7 @@ async def dial(
             ]
             for index, (hop, client) in enumerate(zip(hops, clients, strict=True)):
                 where = _where(hops, index)
-                with _told(name, where):
+                with _blamed(name, hops, clients[:index]), _told(name, where):
                     opened.append(await _log_in(hop, where, client, opened))
                 emit(Connected(transport=name, hop=where), sink)
                 method = "+".join(client.steps.tried)
@@ -130,6 +132,19 @@ def _told(name: str, where: str) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _blamed(name: str, hops: tuple[Hop, ...], below: list[Client]) -> Iterator[None]:
+    """Say of a hop that was not reached if one below it has ended."""
+    try:
+        yield
+    except ConnectivityError as error:
+        for index, client in enumerate(below):
+            if client.lost:
+                with _told(name, where := _where(hops, index)):
+                    raise lost_below(client.why_lost, where, hops[len(below)]) from error
+        raise
+
+
 async def _prepare(
     hop: Hop,
     where: str,
@@ -140,25 +155,32 @@ async def _prepare(
     on_lost: Callable[[str, Exception | None], None],
 ) -> Client:
     """Read what a hop's login needs, anew for each connection."""
+    clock = Clock(hop.connect_timeout)
     with _told(name, where):
-        pins, malformed = await asyncio.to_thread(_read_pins, hop)
-        if malformed:
-            lines = ", ".join(malformed)
-            emit(Warned(transport=name, message=f"{where}: known_hosts {lines} skipped"), sink)
-        pair = await stack.enter_async_context(offered(hop.factors, hop.connect_timeout))
-        return Client(hop, pins, pair, functools.partial(on_lost, where))
+        try:
+            async with clock.running():
+                with clock.waiting_for("the disk with known_hosts"):
+                    pins, malformed = await asyncio.to_thread(_read_pins, hop)
+                if malformed:
+                    message = f"{where}: known_hosts {escape(', '.join(malformed))} skipped"
+                    emit(Warned(transport=name, message=message), sink)
+                with clock.waiting_for("the disk with the key"):
+                    offer = await stack.enter_async_context(offered(hop.factors, clock))
+        except TimeoutError as error:
+            raise timeout_error(hop, where, clock.pending) from error
+        return Client(hop, pins, offer, clock, functools.partial(on_lost, where))
 
 
 async def _log_in(
     hop: Hop, where: str, client: Client, below: list[asyncssh.SSHClientConnection]
 ) -> asyncssh.SSHClientConnection:
     try:
-        async with asyncio.timeout(hop.connect_timeout):
+        async with client.clock.running():
             return await _connect(hop, client, below)
     except (asyncssh.Error, OSError, ValueError) as error:
         if client.failure is not None:
             raise client.failure from client.failure.__cause__
-        raise connect_error(error, hop, where, client.verdict, client.steps) from error
+        raise connect_error(error, hop, where, client) from error
 
 
 async def _connect(
@@ -200,8 +222,8 @@ def _connection_options(hop: Hop, client: Client) -> asyncssh.SSHClientConnectio
         host_based_auth=False,
         preferred_auth=list(client.steps.methods),
         known_hosts=([], [], []),
-        # Under which a host certificate has to be made out.
-        host_key_alias=hop.host_key_alias,
+        # Under which a host certificate has to be made out; OpenSSH's are in lower case.
+        host_key_alias=(hop.host_key_alias or hop.host).lower(),
         server_host_key_algs=_available(client.host_key_algs, _HOST_KEYS),
         kex_algs=_available(_algorithms.KEY_EXCHANGES, get_kex_algs()),
         encryption_algs=_available(_algorithms.CIPHERS, get_encryption_algs()),

@@ -143,6 +143,10 @@ _FIELDS = {
     "sk-ecdsa-sha2-nistp256@openssh.com": 3,
 }
 _CERTIFIED = "-cert-v01@openssh.com"
+# What stands before and after the key in a certificate: strings, and so many bytes of numbers.
+_STRING = 0
+_HEAD = (_STRING, _STRING)  # type, nonce
+_TAIL = (12, _STRING, _STRING, 16, *(_STRING,) * 5)  # the last is the signature
 
 
 def certified_key(certificate: bytes) -> bytes | None:
@@ -150,25 +154,43 @@ def certified_key(certificate: bytes) -> bytes | None:
 
     Format: OpenSSH's PROTOCOL.certkeys. None if this is no certificate, or of an unknown type.
     """
-    fields = _strings(certificate, 2 + max(_FIELDS.values()))
-    name = fields[0].decode("ascii", "replace") if fields else ""
-    base = name.removesuffix(_CERTIFIED)
-    kind = next((each for each in _FIELDS if each.partition("@")[0] == base), None)
-    if base == name or kind is None or len(fields) < 2 + _FIELDS[kind]:
+    kind = _certified_kind(certificate)
+    fields = _strings(certificate, (*_HEAD, *(_STRING,) * _FIELDS.get(kind, 0)))[len(_HEAD) :]
+    if len(fields) < _FIELDS.get(kind, 1):
         return None
-    key = (kind.encode(), *fields[2 : 2 + _FIELDS[kind]])
-    return b"".join(len(field).to_bytes(4, "big") + field for field in key)
+    return b"".join(len(field).to_bytes(4, "big") + field for field in (kind.encode(), *fields))
 
 
-def _strings(blob: bytes, most: int) -> list[bytes]:
-    """Return the strings at the beginning of a blob, each behind its length (RFC 4251, 5)."""
+def signed_with(certificate: bytes) -> str | None:
+    """Return the algorithm of a certificate's signature; None if this is no certificate."""
+    fields = (_STRING,) * _FIELDS.get(_certified_kind(certificate), 0)
+    shape = (*_HEAD, *fields, *_TAIL)
+    found = _strings(certificate, shape)
+    if not fields or len(found) < shape.count(_STRING):
+        return None
+    return b"".join(_strings(found[-1], (_STRING,))).decode("ascii", "replace")
+
+
+def _certified_kind(certificate: bytes) -> str:
+    """Return the type of the key in a certificate; empty if it is none."""
+    name = b"".join(_strings(certificate, (_STRING,))).decode("ascii", "replace")
+    kinds = {kind.partition("@")[0] + _CERTIFIED: kind for kind in _FIELDS}
+    return kinds.get(name, "")
+
+
+def _strings(blob: bytes, shape: tuple[int, ...]) -> list[bytes]:
+    """Return the strings at the beginning of a blob, each behind its length (RFC 4251, 5).
+
+    They end where the blob does not have the shape any more.
+    """
     found: list[bytes] = []
-    while len(found) < most and len(blob) >= 4:  # noqa: PLR2004 - a length has four bytes
-        size, blob = int.from_bytes(blob[:4], "big"), blob[4:]
-        if size > len(blob):
+    for skipped in shape:
+        start, size = (4, int.from_bytes(blob[:4], "big")) if skipped == _STRING else (0, skipped)
+        if start + size > len(blob):
             break
-        found.append(blob[:size])
-        blob = blob[size:]
+        if skipped == _STRING:
+            found.append(blob[start : start + size])
+        blob = blob[start + size :]
     return found
 
 

@@ -5,12 +5,11 @@ Everything that can be found wrong here is found before a byte is sent.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import stat
 from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import asyncssh
 from asyncssh.agent import SSHAgentClient
@@ -18,7 +17,7 @@ from asyncssh.public_key import CERT_TYPE_USER, SSHOpenSSHCertificate
 from transport_core import ConfigurationError
 from transport_core.authoring import escape, off_loop, open_source
 
-from ._ask import ask
+from ._ask import Clock, ask, check_text
 from ._auth import Agent, Auth, PrivateKey, chosen, exposed, public_blob, too_short
 from ._hostkeys import fingerprint
 
@@ -29,10 +28,22 @@ _RSA, _RSA_CERTIFICATE = b"ssh-rsa", b"ssh-rsa-cert-v01@openssh.com"
 _RSA_SIGNATURES = (b"rsa-sha2-512", b"rsa-sha2-256")
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The one key that is offered."""
+
+    pair: asyncssh.SSHKeyPair
+    source: str
+    """Where it is from, for people."""
+
+    @property
+    def key(self) -> str:
+        """Which key it is, for people."""
+        return f"the key {fingerprint(self.pair.key_public_data)}"
+
+
 @contextlib.asynccontextmanager
-async def offered(
-    factors: tuple[Auth, ...], seconds: float
-) -> AsyncIterator[asyncssh.SSHKeyPair | None]:
+async def offered(factors: tuple[Auth, ...], clock: Clock) -> AsyncIterator[Offer | None]:
     """Give the one key that is offered, for as long as the login takes; None if there is none.
 
     Raises:
@@ -40,16 +51,16 @@ async def offered(
         AuthenticationError: The callback for its passphrase raised.
     """
     async with contextlib.AsyncExitStack() as stack:
-        pair = None
+        offer = None
         for factor in factors:
             if isinstance(factor, PrivateKey):
-                pair = await _from_file(factor)
+                offer = await _from_file(factor, clock)
             elif isinstance(factor, Agent):
-                pair = await stack.enter_async_context(_from_agent(factor, seconds))
-        yield pair
+                offer = await stack.enter_async_context(_from_agent(factor, clock))
+        yield offer
 
 
-async def _from_file(auth: PrivateKey) -> asyncssh.SSHKeyPair:
+async def _from_file(auth: PrivateKey, clock: Clock) -> Offer:
     key, shown, encrypted = await off_loop(_read_key, auth)
     if encrypted is not None:
         if auth.passphrase is None:
@@ -57,22 +68,34 @@ async def _from_file(auth: PrivateKey) -> asyncssh.SSHKeyPair:
                 f"{shown} is encrypted and there is no passphrase",
                 hint="give PrivateKey a passphrase callback",
             )
-        passphrase = await ask("the passphrase callback", auth.passphrase)
-        key = await off_loop(_decrypt, encrypted, passphrase, shown)
-    return await off_loop(_pair, key, auth.certificate, shown)
+        what = "the passphrase callback"
+        with clock.waiting_for(what):
+            answer = await ask(what, auth.passphrase)
+        key = await off_loop(_decrypt, encrypted, check_text(what, answer), shown)
+    return Offer(await off_loop(_pair, key, auth.certificate, shown), shown)
 
 
 def _read_key(auth: PrivateKey) -> tuple[asyncssh.SSHKey | None, str, bytes | None]:
     """Return the key, its name in texts, and its bytes if it is encrypted. Blocking."""
     if auth.path is None:
-        data, shown = auth.data or b"", "the private key"
-    else:
-        data, shown = _read("the private key", auth.path, secret=True)
+        return _import(auth.data or b"", "the private key")
+    data, shown, info = _read("the private key", auth.path)
+    found = _import(data, shown)
+    # After its format: a public key that is given for it may well be read by others.
+    if exposed(info.st_mode, info.st_uid, os.geteuid()):
+        raise ConfigurationError(
+            f"{shown} can be read by others (mode {stat.S_IMODE(info.st_mode):04o})",
+            hint=f"chmod 600 {shown.removeprefix('the private key ')}",
+        )
+    return found
+
+
+def _import(data: bytes, shown: str) -> tuple[asyncssh.SSHKey | None, str, bytes | None]:
     try:
         return asyncssh.import_private_key(data), shown, None
     except asyncssh.KeyEncryptionError:
         return None, shown, data
-    except (asyncssh.KeyImportError, ValueError) as error:
+    except Exception as error:  # of what a damaged file makes asyncssh raise, there is no list
         if "assphrase" in str(error):
             return None, shown, data
         raise ConfigurationError(
@@ -80,12 +103,10 @@ def _read_key(auth: PrivateKey) -> tuple[asyncssh.SSHKey | None, str, bytes | No
         ) from error
 
 
-def _decrypt(data: bytes, passphrase: object, shown: str) -> asyncssh.SSHKey:
-    if not isinstance(passphrase, str):
-        raise ConfigurationError("the passphrase callback must return a str")
+def _decrypt(data: bytes, passphrase: str, shown: str) -> asyncssh.SSHKey:
     try:
         return asyncssh.import_private_key(data, passphrase)
-    except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:
+    except Exception as error:  # as above
         if "bcrypt" in str(error):
             raise ConfigurationError(
                 f"{shown} is encrypted in OpenSSH's format, and the package bcrypt is missing",
@@ -100,16 +121,20 @@ def _decrypt(data: bytes, passphrase: object, shown: str) -> asyncssh.SSHKey:
 def _pair(
     key: asyncssh.SSHKey, source: str | os.PathLike[str] | bytes | None, shown: str
 ) -> asyncssh.SSHKeyPair:
-    if bits := too_short(key.public_data):
-        raise ConfigurationError(
-            f"{shown} is an RSA key of {bits} bits, which is too short to be safe",
-            hint="make a new one: ssh-keygen -t ed25519",
-        )
+    _check_length(key.public_data, shown)
     if source is None:
         return _without_sha1(asyncssh.load_keypairs([key])[0])
     certificate = _certificate(key, source, shown)
     pairs = asyncssh.load_keypairs([(key, certificate)])
     return _without_sha1(next(each for each in pairs if each.has_cert))
+
+
+def _check_length(blob: bytes, shown: str) -> None:
+    if bits := too_short(blob):
+        raise ConfigurationError(
+            f"{shown} is an RSA key of {bits} bits, which is too short to be safe",
+            hint="make a new one: ssh-keygen -t ed25519",
+        )
 
 
 def _without_sha1(pair: asyncssh.SSHKeyPair) -> asyncssh.SSHKeyPair:
@@ -136,17 +161,19 @@ def _certificate(
     if isinstance(source, bytes):
         data, name = source, "the certificate"
     else:
-        data, name = _read("the certificate", source, secret=False)
+        data, name, _ = _read("the certificate", source)
     try:
         certificate = _in_openssh_format(asyncssh.import_certificate(data))
-        certificate.validate(CERT_TYPE_USER, None)
-    except asyncssh.KeyImportError as error:
+    except Exception as error:  # as of a key
         raise ConfigurationError(
             f"{name} is no certificate that can be read", hint="it is what ssh-keygen -s makes"
         ) from error
+    try:
+        certificate.validate(CERT_TYPE_USER, None)
     except ValueError as error:
         raise ConfigurationError(
-            f"{name} cannot be used: {error}", hint="ask the site for a new certificate"
+            f"{name} cannot be used: {escape(str(error))}",
+            hint="ask the site for a new certificate",
         ) from error
     if certificate.key.public_data != key.public_data:
         raise ConfigurationError(
@@ -163,24 +190,25 @@ def _in_openssh_format(certificate: asyncssh.SSHCertificate) -> SSHOpenSSHCertif
 
 
 @contextlib.asynccontextmanager
-async def _from_agent(auth: Agent, seconds: float) -> AsyncIterator[asyncssh.SSHKeyPair]:
+async def _from_agent(auth: Agent, clock: Clock) -> AsyncIterator[Offer]:
     identity = await off_loop(_identity, auth)
     where = _socket(auth)
+    shown = f"the SSH agent at '{escape(where)}'"
     agent = SSHAgentClient(where)
     try:
         try:
-            async with asyncio.timeout(seconds):
+            with clock.waiting_for(shown):
                 pairs = await agent.get_keys()
         except (OSError, EOFError, ValueError, asyncssh.Error) as error:
             raise ConfigurationError(
-                f"the SSH agent at '{escape(where)}' does not answer",
-                hint="check that it runs: ssh-add -l",
+                f"{shown} does not answer", hint="check that it runs: ssh-add -l"
             ) from error
         blobs = [pair.public_data for pair in pairs]
         found = chosen(identity, blobs)
         if found is None:
-            raise _not_in_agent(identity, where, blobs)
-        yield _without_sha1(pairs[found])
+            raise _not_in_agent(identity, shown, blobs)
+        _check_length(blobs[found], f"the key {fingerprint(blobs[found])} of {shown}")
+        yield Offer(_without_sha1(pairs[found]), shown)
     finally:
         agent.close()
         await agent.wait_closed()
@@ -203,7 +231,7 @@ def _identity(auth: Agent) -> str | bytes:
             return auth.identity
         if blob := public_blob(auth.identity):
             return blob
-    data, shown = _read("the public key", auth.identity, secret=False)
+    data, shown, _ = _read("the public key", auth.identity)
     blob = public_blob(data.decode("utf-8", "replace"))
     if blob is None:
         raise ConfigurationError(
@@ -212,31 +240,25 @@ def _identity(auth: Agent) -> str | bytes:
     return blob
 
 
-def _not_in_agent(identity: str | bytes, where: str, blobs: list[bytes]) -> ConfigurationError:
+def _not_in_agent(identity: str | bytes, shown: str, blobs: list[bytes]) -> ConfigurationError:
     wanted = identity if isinstance(identity, str) else fingerprint(identity)
     known = ", ".join(map(fingerprint, blobs)) or "none"
     return ConfigurationError(
-        f"the SSH agent at '{escape(where)}' does not have the key {escape(wanted)};"
-        f" it has: {known}",
+        f"{shown} does not have the key {escape(wanted)}; it has: {known}",
         hint="add it with ssh-add",
     )
 
 
-def _read(what: str, source: str | os.PathLike[str], *, secret: bool) -> tuple[bytes, str]:
-    """Return the content of a file and its name in texts."""
-    path = Path(source).expanduser()
-    shown = f"{what} '{escape(str(path))}'"
+def _read(what: str, source: str | os.PathLike[str]) -> tuple[bytes, str, os.stat_result]:
+    """Return the content of a file, its name in texts, and what it is."""
+    # Not Path.expanduser, which raises what is no error of ours where there is no such user.
+    path = os.path.expanduser(source)
+    shown = f"{what} '{escape(path)}'"
     try:
         with open_source(path) as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise ConfigurationError(f"{shown} is no regular file")
-            data = file.read(_LARGEST)
+            return file.read(_LARGEST), shown, info
     except OSError as error:
         raise ConfigurationError(f"{shown} cannot be read: {error.strerror}") from error
-    if secret and exposed(info.st_mode, info.st_uid, os.geteuid()):
-        raise ConfigurationError(
-            f"{shown} can be read by others (mode {stat.S_IMODE(info.st_mode):04o})",
-            hint=f"chmod 600 '{escape(str(path))}'",
-        )
-    return data, shown

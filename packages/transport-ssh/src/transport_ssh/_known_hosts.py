@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from transport_core import ConfigurationError
+from transport_core.authoring import escape, open_source
 
 from ._hostkeys import Pin, parse
 from ._options import KnownHosts
@@ -36,19 +38,22 @@ def _texts(source: KnownHosts) -> list[tuple[str, str]]:
     several = len(paths) > 1
     texts = {path: text for path in paths if (text := _text(path)) is not None}
     if not texts:
-        shown = "', '".join(paths)
+        shown = "', '".join(map(escape, paths))
         raise ConfigurationError(f"known_hosts '{shown}' cannot be read: no such file", hint=_HINT)
     return [(f"{path} " if several else "", text) for path, text in texts.items()]
 
 
 def _text(path: str) -> str | None:
     """Return what a file holds, byte for byte; None if it is not there."""
+    shown = f"known_hosts '{escape(path)}'"
     try:
-        with open(path, "rb") as file:
+        with open_source(path) as file:
+            info = os.fstat(file.fileno())
+            # A pipe would be waited for without end; the null device is for who wants no file.
+            if not stat.S_ISREG(info.st_mode) and not os.path.samestat(info, os.stat(os.devnull)):
+                raise ConfigurationError(f"{shown} is no regular file", hint=_HINT)
             return file.read().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(
-            f"known_hosts '{path}' cannot be read: {error.strerror}", hint=_HINT
-        ) from error
+        raise ConfigurationError(f"{shown} cannot be read: {error.strerror}", hint=_HINT) from error

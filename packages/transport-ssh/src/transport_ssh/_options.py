@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, get_args
 
 from transport_core import ConfigurationError
@@ -27,15 +27,16 @@ _FILE_WAYS = get_args(FileWay)
 _FEWEST_QUESTIONS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class KnownHosts:
     """The pinned host keys, in OpenSSH's known_hosts format; there is no default (CONN-4)."""
 
-    text: str | None = field(default=None, repr=False)
-    """The lines themselves."""
     path: _Path | Sequence[_Path] | None = None
-    """A file, in place of text; read at each connect. Of several files, as OpenSSH has them, those
-    that do not exist are left out as long as one does."""
+    """The file; read at each connect. Of several files, as OpenSSH has them, those that do not
+    exist are left out as long as one does."""
+    _: KW_ONLY
+    text: str | None = field(default=None, repr=False)
+    """The lines themselves, in place of a file."""
 
     def __post_init__(self) -> None:
         """Check that there is exactly one source.
@@ -53,7 +54,7 @@ class KnownHosts:
                 raise ConfigurationError("KnownHosts needs at least one path")
         several = self.path if isinstance(self.path, tuple) else (self.path,)
         for path in several if self.text is None else ():
-            check_path("KnownHosts: path", path)
+            check_path("KnownHosts: path", path, "give text=…, the lines themselves")
 
     @property
     def paths(self) -> tuple[_Path, ...]:
@@ -78,7 +79,8 @@ class Hop:
     host_key_alias: str | None = None
     """Look the key up under this name in place of ``host``."""
     connect_timeout: float = 30.0
-    """Seconds for this hop, with TCP, key exchange and login."""
+    """Seconds for this hop, with TCP, key exchange and login, and the callbacks, agent and files
+    of this side that they need."""
     keepalive_interval: float = 7.5
     """Seconds without traffic until the peer is asked whether it lives; sooner if only one
     question may stay unanswered."""
@@ -213,6 +215,8 @@ class SSHOptions(Hop):
         """
         _check_name("alias", alias)
         _check_host(alias)
+        if path is not None:
+            check_path("from_ssh_config: path", path, "write the text into a file")
         ask = Ask(alias, overrides.get("user"), overrides.get("port"))
         if ask.user is not None:
             _check_name("user", ask.user)
@@ -231,7 +235,7 @@ def _hop_values(owner: str, options: Mapping[str, Any], cls: type[Hop]) -> dict[
         values["known_hosts"] = KnownHosts(path=values["known_hosts"])
     needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
     if needed:
-        shown = ["identity" if name == "auth" else name for name in needed]
+        shown = ["identity (or agent, or auth)" if name == "auth" else name for name in needed]
         raise ConfigurationError(f"{owner}: missing option: {', '.join(shown)}")
     return values
 

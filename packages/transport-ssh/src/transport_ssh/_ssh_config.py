@@ -17,7 +17,8 @@ DEPTH = 16
 ACCUMULATED = frozenset({"identityfile", "certificatefile"})
 """Of these all lines count, of the others the first."""
 
-_HOST_CRITERIA = ("host", "originalhost", "user", "localuser")
+_NAMES = ("host", "originalhost")
+_HOST_CRITERIA = (*_NAMES, "user", "localuser")
 _PASS_CRITERIA = ("final", "canonical")
 
 
@@ -46,6 +47,8 @@ class Found:
     """The name or address to connect to: HostName, or the alias."""
     lines: Mapping[str, tuple[Line, ...]]
     """By keyword, in the order in which they were obtained."""
+    named: bool
+    """Whether a block is for this name, and not just for all."""
 
     def first(self, keyword: str) -> Line | None:
         """Return the line that sets a keyword."""
@@ -76,7 +79,7 @@ def lookup(sources: Iterable[Source], ask: Ask, local_user: str, include: Includ
         for source in known:
             search.walk(source, 0, never=False)
     lines = {keyword: tuple(found) for keyword, found in search.obtained.items()}
-    return Found(ask.alias, search.target(), lines)
+    return Found(ask.alias, search.target(), lines, search.named)
 
 
 @dataclass(slots=True)
@@ -90,6 +93,7 @@ class _Search:
     """What the patterns of ``Host`` are held against."""
     final: bool = False
     wants_final: bool = False
+    named: bool = False
     obtained: dict[str, list[Line]] = field(default_factory=dict)
 
     def walk(self, source: Source, depth: int, *, never: bool) -> None:
@@ -98,8 +102,10 @@ class _Search:
         for line in parse(source):
             if line.keyword == "host":
                 active = not never and matches_any(self.host, line.words)
+                self.named |= active and "*" not in line.words
             elif line.keyword == "match":
                 active = self._match(line, never=never)
+                self.named |= active and any(name in _NAMES for _, name, _ in _criteria(line))
             elif line.keyword == "include":
                 self._include(line, source, depth, active=active)
             elif active:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from transport_core import ConfigurationError
+from transport_core.authoring import escape
 
 from ._ssh_config import Ask, Found, lookup
 from ._ssh_lines import Line, Source
@@ -49,14 +50,28 @@ def read_options(
 
 
 def _local() -> Local:
-    home = os.path.expanduser("~")
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user is in no database
         user = os.environ.get("USER", "")
     return Local(
-        user=user, home=home, host=socket.gethostname(), uid=os.getuid(), env=dict(os.environ)
+        user=user, home=_home(), host=socket.gethostname(), uid=os.getuid(), env=dict(os.environ)
     )
+
+
+def _home() -> str:
+    """Return the home that OpenSSH means by ``~``: the account's, whatever HOME says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return os.path.expanduser("~")
+
+
+def _absolute(path: str) -> str:
+    """Return where a path of a configuration leads now; options may be used elsewhere."""
+    if path == "~" or path.startswith("~/"):
+        path = _home() + path[1:]
+    return os.path.join(os.getcwd(), os.path.expanduser(path))
 
 
 # -- texts
@@ -65,10 +80,11 @@ def _local() -> Local:
 def _sources(path: str | os.PathLike[str] | None) -> Iterable[Source]:
     """Yield the file that is named, or those that OpenSSH reads."""
     if path is not None:
-        named = os.path.expanduser(os.fsdecode(path))
+        # Not in a file: here ~ is what a shell takes it for.
+        named = os.path.expanduser(path)
         yield Source(named, _read(named))
         return
-    users = os.path.expanduser(f"{_USER_DIRECTORY}/config")
+    users = _absolute(f"{_USER_DIRECTORY}/config")
     if os.path.exists(users):
         yield Source(users, _read(users, trusted=False))
     systems = f"{_SYSTEM_DIRECTORY}/ssh_config"
@@ -79,7 +95,7 @@ def _sources(path: str | os.PathLike[str] | None) -> Iterable[Source]:
 def _included(pattern: str, user: bool) -> Iterable[Source]:  # noqa: FBT001 - Include's shape
     """Yield the files that an Include names; none is no error."""
     base = _USER_DIRECTORY if user else _SYSTEM_DIRECTORY
-    whole = os.path.expanduser(pattern if pattern.startswith("~") else os.path.join(base, pattern))
+    whole = _absolute(pattern if pattern.startswith("~") else os.path.join(base, pattern))
     for name in sorted(glob.glob(whole), key=os.fsencode):
         yield Source(name, _read(name, trusted=False), user=user)
 
@@ -92,13 +108,14 @@ def _read(path: str, *, trusted: bool = True) -> str:
             data = file.read()
     except OSError as error:
         raise ConfigurationError(
-            f"ssh_config '{path}' cannot be read: {error.strerror}",
+            f"ssh_config '{escape(path)}' cannot be read: {error.strerror}",
             hint="give the path of the configuration, or none for ~/.ssh/config",
         ) from error
     others = info.st_uid not in (0, os.geteuid()) or stat.S_IMODE(info.st_mode) & 0o022
     if others and not trusted:
         raise ConfigurationError(
-            f"ssh_config '{path}' can be written by others", hint=f"chmod go-w {path}"
+            f"ssh_config '{escape(path)}' can be written by others",
+            hint=f"chmod go-w '{escape(path)}'",
         )
     return data.decode("utf-8", "surrogateescape")
 
@@ -137,7 +154,7 @@ def _pins(server: Server) -> tuple[str, ...]:
             f"ssh_config for {server.alias} names no known_hosts file",
             hint="name one with UserKnownHostsFile; there is no trust on first use",
         )
-    return server.known_hosts
+    return tuple(map(_absolute, server.known_hosts))
 
 
 def _identity(server: Server) -> str:
@@ -147,22 +164,23 @@ def _identity(server: Server) -> str:
         ConfigurationError: There is none, or it is not said which.
     """
     there = _existing(server.identities)
+    spelled = "" if server.named else f"look whether {server.alias} is spelled as in a Host line, "
     if not there:
-        looked = ", ".join(server.identities) or "keys are switched off"
+        looked = _shown(map(_absolute, server.identities)) or "keys are switched off"
         raise ConfigurationError(
             f"ssh_config for {server.alias}: there is no key to log in with ({looked})",
-            hint="name one with IdentityFile, or give auth= to from_ssh_config",
+            hint=f"{spelled}name one with IdentityFile, or give auth= to from_ssh_config",
         )
     if len(there) > 1 and not server.chosen:
         raise ConfigurationError(
             f"ssh_config for {server.alias} names no IdentityFile, and there are several keys: "
-            + ", ".join(there),
-            hint="name one with IdentityFile, or give identity= to from_ssh_config",
+            + _shown(there),
+            hint=f"{spelled}name one with IdentityFile, or give identity= to from_ssh_config",
         )
     if len(there) > 1:
         _logger.warning(
             "ssh_config for %s: %s is offered, and no other; not %s",
-            server.alias, there[0], ", ".join(there[1:]),
+            server.alias, _shown(there[:1]), _shown(there[1:]),
         )  # fmt: skip
     return there[0]
 
@@ -173,10 +191,14 @@ def _certificate(server: Server, identity: str) -> str | None:
     if server.certificates and not there:
         raise ConfigurationError(
             f"ssh_config for {server.alias}: no CertificateFile is there: "
-            + ", ".join(server.certificates)
+            + _shown(map(_absolute, server.certificates))
         )
     return next(iter(there or _existing((f"{identity}-cert.pub",))), None)
 
 
 def _existing(paths: Iterable[str]) -> list[str]:
-    return [path for path in paths if os.path.exists(os.path.expanduser(path))]
+    return [path for path in map(_absolute, paths) if os.path.exists(path)]
+
+
+def _shown(paths: Iterable[str]) -> str:
+    return ", ".join(map(escape, paths))

@@ -19,7 +19,7 @@ _USED = """
 _CONNECTING = """
     addressfamily bindaddress bindinterface casignaturealgorithms cipher ciphers compression
     compressionlevel connectionattempts hostkeyalgorithms ipqos kexalgorithms macs
-    proxyusefdpass rekeylimit requiredrsasize tcpkeepalive versionaddendum
+    proxyusefdpass rekeylimit tcpkeepalive versionaddendum
 """
 # Who logs in, by what else than the one key.
 _LOGGING_IN = """
@@ -63,6 +63,7 @@ REFUSED: Mapping[str, tuple[frozenset[str], str]] = {
         ("nohostauthenticationforlocalhost", "no false", _NO_TRUST),
         ("verifyhostkeydns", "no false ask", _NO_TRUST),
         ("knownhostscommand", "none", _NO_TRUST),
+        ("requiredrsasize", "1024 2048", "an RSA key that logs in has 2048 bits or more, always"),
         ("revokedhostkeys", "none", "write the keys as @revoked lines into known_hosts"),
     )
 }

@@ -58,6 +58,8 @@ class Server:
     """Key files, the first one that exists is meant; none if keys are switched off."""
     chosen: bool
     """Whether the configuration names these keys, or they are OpenSSH's defaults."""
+    named: bool
+    """Whether the configuration has a block for this alias."""
     certificates: tuple[str, ...]
     known_hosts: tuple[str, ...]
     settings: Mapping[str, str | float]
@@ -120,7 +122,7 @@ def server(found: Found, local: Local, *, proxied: bool = False) -> Server:
     return Server(
         alias=found.alias, host=found.host, user=user, port=port,
         identities=_identities(found, tokens, local),
-        chosen=found.first("identityfile") is not None,
+        chosen=found.first("identityfile") is not None, named=found.named,
         certificates=_paths(found.lines.get("certificatefile", ()), tokens, local),
         known_hosts=_known_hosts(found, tokens, local), settings=settings,
         unused=_unused(found, settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 
 import asyncssh
@@ -18,6 +19,7 @@ from transport_core import (
 from transport_core.authoring import escape
 
 from ._auth import Steps, refusal
+from ._client import Client
 from ._hostkeys import Verdict
 from ._options import Hop
 
@@ -33,22 +35,21 @@ LOST = (
 LOST_HOP = "intercede_lost_hop"
 """Where a connection to the target keeps which hop ended it, for the errors of its calls."""
 
+_CLOSED = "closed by the other side"
+
 _HOST_KEY_TEXT = {
-    "unknown": "no host key is pinned for {host}",
+    "unknown": "no host key is pinned for {host} in {pins}",
     "changed": "the host key of {host} is not the pinned one: somebody may be in between",
     "revoked": "the host key of {host} is revoked",
 }
 
 
-def connect_error(
-    error: BaseException, hop: Hop, where: str, verdict: Verdict | None, steps: Steps
-) -> TransportError:
+def connect_error(error: BaseException, hop: Hop, where: str, client: Client) -> TransportError:
     """Return the error for a hop that could not be opened; the caller keeps the cause.
 
     Nothing was sent to the target by then, so the delivery is NOT_SENT.
     """
-    if isinstance(error, TransportError):
-        return error
+    verdict, steps = client.verdict, client.steps
     if verdict is not None and not verdict.trusted:
         return _host_key_error(verdict, hop, where)
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
@@ -59,7 +60,9 @@ def connect_error(
             hint="ask the site for a new host certificate",
         )
     if _is_refusal(error, steps):
-        why, hint = refusal(steps.methods, steps.tried)
+        offer = client.offer
+        key = f"{offer.key} ({offer.source})" if offer else ""
+        why, hint = refusal(steps.methods, steps.tried, key)
         return AuthenticationError(
             f"{hop.label} was not let in: {why}",
             tried=steps.tried,
@@ -68,24 +71,52 @@ def connect_error(
             hint=hint,
         )
     if isinstance(error, TimeoutError) or _is_login_timeout(error):
-        return ConnectTimeoutError(
-            f"{hop.label} was not reached within {hop.connect_timeout:g} s",
-            delivery=Delivery.NOT_SENT,
-            hop=where,
-            hint="check the network and firewall on the way, or raise connect_timeout",
-        )
-    return _unreachable(error, hop, where)
+        return timeout_error(hop, where, client.clock.pending)
+    return _unreachable(error, hop, where, client)
 
 
-def _unreachable(error: BaseException, hop: Hop, where: str) -> ConnectivityError:
+def timeout_error(hop: Hop, where: str, pending: str | None) -> ConnectTimeoutError:
+    """Return the error for a hop whose time is over; ``pending`` of this side has not answered."""
+    if pending is None:
+        what = f"{hop.label} was not reached"
+        hint = "check the network and firewall on the way, or raise connect_timeout"
+    else:
+        what = f"{pending} did not answer"
+        hint = "answer sooner, or raise connect_timeout"
+    return ConnectTimeoutError(
+        f"{what} within {hop.connect_timeout:g} s",
+        delivery=Delivery.NOT_SENT,
+        hop=where,
+        hint=hint,
+    )
+
+
+def _unreachable(error: BaseException, hop: Hop, where: str, client: Client) -> ConnectivityError:
     if isinstance(error, asyncssh.KeyExchangeFailed):
         what = "offers no algorithm that is safe to use"
         hint = "ask the site to allow AES (GCM or CTR), and key exchange and signatures with SHA-2"
+    elif client.clock.pending is not None:
+        what = f"ended the connection before {client.clock.pending} had answered"
+        hint = "answer sooner; a server waits for a login as long as its LoginGraceTime says"
+    elif client.met_no_server:
+        what = "was reached, and what answers there did not say that it speaks SSH"
+        hint = "check the port; an SSH server that turns connections away does this as well"
     else:
         what = "cannot be reached"
         hint = "check host and port, and that an SSH server listens there"
     return ConnectivityError(
         f"{hop.label} {what}: {_reason(error)}", delivery=Delivery.NOT_SENT, hop=where, hint=hint
+    )
+
+
+def lost_below(why: Exception | None, where: str, hop: Hop) -> ConnectionLostError:
+    """Return the error for a hop that ended while another one was opened through it."""
+    return ConnectionLostError(
+        f"the connection was lost while {hop.label} was opened through it: "
+        + (_reason(why) if why is not None else _CLOSED),
+        delivery=Delivery.NOT_SENT,
+        hop=where,
+        hint="try again; if it ends again, look into the log of this hop",
     )
 
 
@@ -117,14 +148,26 @@ def _reason(error: BaseException) -> str:
 def _host_key_error(verdict: Verdict, hop: Hop, where: str) -> HostKeyError:
     host = f"[{hop.host}]:{hop.port}"
     expected = ", ".join(verdict.expected) or "none"
+    pins = ", ".join(f"'{escape(os.fspath(path))}'" for path in hop.known_hosts.paths)
     return HostKeyError(
-        _HOST_KEY_TEXT[verdict.reason].format(host=host)
+        _HOST_KEY_TEXT[verdict.reason].format(host=host, pins=pins or "the given text")
         + f" (seen {verdict.seen}, pinned {expected})",
         reason=verdict.reason,
         seen=verdict.seen,
         expected=verdict.expected,
         hop=where,
-        hint="ask the site for its fingerprint, and pin that in known_hosts",
+        hint=_host_key_hint(verdict, hop),
+    )
+
+
+def _host_key_hint(verdict: Verdict, hop: Hop) -> str:
+    if verdict.reason == "revoked":
+        return "do not use it; ask the site what has happened"
+    scan = f"ssh-keyscan -p {hop.port} {shlex.quote(hop.host)}"
+    alias = f" under the name {hop.host_key_alias}" if hop.host_key_alias else ""
+    return (
+        f"compare what '{scan} | ssh-keygen -lf -' shows with the fingerprint that the site names;"
+        f" only if they agree, add the line of '{scan}' to known_hosts{alias}"
     )
 
 
@@ -144,7 +187,7 @@ def lost_error(
     """Return the error for a connection that broke during a call; it names the hop that ended."""
     said = _reason(reason) if isinstance(reason, BaseException) else reason
     return ConnectionLostError(
-        f"the connection was lost: {said or 'closed by the other side'}",
+        f"the connection was lost: {said or _CLOSED}",
         delivery=delivery,
         transport=transport,
         hop=None if connection is None else connection.get_extra_info(LOST_HOP),
