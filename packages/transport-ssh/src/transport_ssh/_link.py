@@ -166,6 +166,7 @@ class Link:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
+            self._sessions.leave(mine)
                 self._sessions.give_back()
             raise
 
