@@ -43,9 +43,9 @@ class SecretBytes(bytes):
 class Request:
     """A checked call of ``run`` or ``stream``."""
 
-    argv: tuple[bytes, ...]
+    argv: tuple[bytes, ...] = field(repr=False)
     plan: _wire.Plan
-    stdin: Stdin = None
+    stdin: Stdin = field(default=None, repr=False)
     deadline: Deadline = field(default_factory=lambda: Deadline(None))
     output_limit: int | None = DEFAULT_OUTPUT_LIMIT
     grace: float
