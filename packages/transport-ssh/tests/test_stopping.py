@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transport_core import CommandTimeoutError, ConnectionLostError
+from transport_core import CommandTimeoutError, ConnectionLostError, WorkingDirectoryError
 from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport, _orphans
 from transport_testbed._faults import Sessions
 from transport_testbed._outside import content_of, pids, stat_of
@@ -190,3 +190,14 @@ async def test_a_command_is_asked_to_end_while_a_login_takes_its_time(stack: Sta
                 await call
             slow.unlink()
         assert note.read_text() == "got\n"
+
+
+async def test_a_directory_that_cannot_be_entered_is_named(stack: Stack) -> None:
+    """And who takes ``~`` for something special is told that it is not."""
+    async with transport(stack.endpoint("bash")) as ssh:
+        with pytest.raises(WorkingDirectoryError, match="'/no/such place'") as caught:
+            await ssh.run(["pwd"], cwd="/no/such place")
+        assert caught.value.hint is None
+        with pytest.raises(WorkingDirectoryError, match="'~/data'") as caught:
+            await ssh.run(["pwd"], cwd="~/data", env={"A": "1"})
+        assert "is not expanded" in str(caught.value.hint)
