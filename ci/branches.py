@@ -22,8 +22,8 @@ MODULES = {
         "_stdin",
     ),
     "transport_ssh": (
-        "_backoff", "_hostkeys", "_leader", "_link_state", "_sessions", "_ssh_config", "_ssh_lines",
-        "_ssh_plan", "_transfer", "_tree", "_wire",
+        "_backoff", "_hostkeys", "_leader", "_link_state", "_opens", "_sessions", "_ssh_config",
+        "_ssh_lines", "_ssh_plan", "_transfer", "_tree", "_wire",
     ),
 }  # fmt: skip
 

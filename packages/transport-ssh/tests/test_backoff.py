@@ -63,10 +63,28 @@ def test_the_longer_of_two_pauses_counts() -> None:
     for _ in range(7):
         backoff.failed()
     assert backoff.pause().seconds == 60.0
+    clock.now = 40.0
+    backoff.failed()
+    assert backoff.pause().seconds == 30.0
     clock.now = 50.0
     pause = backoff.pause()
-    assert pause.seconds == 30.0
-    assert pause.why.startswith("7 logins in a row")
+    assert pause.seconds == 20.0
+    assert pause.why.startswith("8 logins in a row")
+
+
+def test_the_time_since_a_failure_counts_as_waited() -> None:
+    """Who calls an hour after it does not wait at all, and is told of nothing that holds it."""
+    clock = Clock()
+    backoff = Backoff(100, clock, lambda: 1.0)
+    for _ in range(7):
+        backoff.failed()
+    clock.now = 12.0
+    assert backoff.pause().seconds == 18.0
+    assert "the next waits 18.0 s" in backoff.pause().why
+    clock.now = 3600.0
+    assert backoff.pause() == Pause(0.0, "")
+    backoff.failed()
+    assert backoff.pause().seconds == 30.0
 
 
 def test_a_refusal_is_followed_by_ten_quiet_minutes() -> None:
@@ -78,8 +96,8 @@ def test_a_refusal_is_followed_by_ten_quiet_minutes() -> None:
     clock.now = 599.0
     assert backoff.quiet == 1.0
     clock.now = 600.0
-    assert backoff.quiet == 0
-    assert backoff.pause().seconds == 0.5
+    assert (backoff.quiet, backoff.pause().seconds) == (0, 0)
     backoff.refused()
+    assert backoff.pause().seconds == 1.0
     backoff.succeeded()
     assert (backoff.quiet, backoff.pause().seconds) == (0, 0)

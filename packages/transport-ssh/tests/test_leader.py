@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transport_ssh import _leader, _wire
 from transport_ssh._leader import Leader
+from transport_testbed._outside import stat_of
 
 BOOT = "0bd8a5e3-7b0c-4f6e-9a3c-0123456789ab"
 STAT = b" S 1 42 42 0 -1 4194304 99 0 0 0 0 0 0 0 20 0 1 0 777 2367488 200"
-LEADER = Leader(42, BOOT, "777")
+LEADER = Leader(42, BOOT, "777", 42)
 
 
 @pytest.fixture
@@ -48,6 +51,7 @@ def leader_of(pid: int) -> Leader:
         (b"42  ", None),
         (b"42 " + BOOT.encode() + b" ", None),
         (b"42 " + BOOT.encode() + STAT.replace(b"777", b"x"), None),
+        (b"42 " + BOOT.encode() + STAT.replace(b" 1 42 ", b" 40 40 "), replace(LEADER, group=40)),
         (b"42 $(touch /x) " + STAT, None),
         (b"1 " + BOOT.encode() + STAT, None),
         (b"x " + BOOT.encode() + STAT, None),
@@ -63,11 +67,24 @@ def test_a_leader_is_known_only_where_all_of_it_was_told(
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted"), [(b"42", 42), (b"42 more", 42), (b"1", None), (b"-1", None), (None, None)]
+    ("told", "wanted"),
+    [
+        (b"42", 42),
+        (b"42 more", 42),
+        (b"42  S 1 40 40", 40),
+        (b"42 boot S 1 40 40", 40),
+        (b"42 boot S 1", 42),
+        (b"42 boot S 1 1 1", 42),
+        (b"42 boot S 1 -1 1", 42),
+        (b"1", None),
+        (b"1 boot S 0 40 40", None),
+        (b"-1", None),
+        (None, None),
+    ],
 )
 def test_a_group_is_never_everybodys(told: bytes | None, wanted: int | None) -> None:
-    """``kill -- -1`` means every process there is."""
-    assert _leader.read_pid(told) == wanted
+    """``kill -- -1`` means every process there is; where nothing is told, the process leads one."""
+    assert _leader.read_group(told) == wanted
 
 
 def test_the_begin_marker_tells_all_of_it() -> None:
@@ -94,7 +111,7 @@ def test_a_group_of_the_same_number_is_not_ours_if_another_leads_it(
 ) -> None:
     """Our leader ended long ago, and its number was given anew; ours may be gone as well."""
     right = leader_of(child.pid)
-    other = Leader(right.pid, right.boot, "1")
+    other = replace(right, start="1")
     script = _leader.stop_script(child.pid, 0.1, other)
     assert subprocess.check_output(["sh", "-c", script]) == b"gone\n"
     assert child.poll() is None
@@ -119,8 +136,8 @@ def test_the_reap_script_ends_only_the_very_same_process(
 ) -> None:
     """Another boot, another machine, or another process of that PID is left alone."""
     right = leader_of(child.pid)
-    others = [Leader(right.pid, BOOT, right.start), Leader(right.pid, right.boot, "1")]
-    for other in (*others, Leader(2**22 - 1, right.boot, right.start)):
+    others = [replace(right, boot=BOOT), replace(right, start="1"), replace(right, pid=2**22 - 1)]
+    for other in others:
         script = _leader.reap_script(other, 0.1)
         assert subprocess.check_output(["sh", "-c", script]) == b""
         assert child.poll() is None
@@ -150,12 +167,13 @@ def test_scripts_that_stop_are_short_whatever_they_stop(pgid: int, grace: float)
     boot, start = "f" * 64, "9" * 20
     scripts = (
         _leader.stop_script(pgid, grace),
-        _leader.reap_script(Leader(pgid, boot, start), grace),
+        _leader.reap_script(Leader(pgid, boot, start, pgid), grace),
+        _leader.signal_script(pgid, "TERM"),
     )
     for script in scripts:
         assert len(script) < 2000
         assert b"!" not in script
-        assert script.count(b"'") == 2
+        assert b"'" not in script, "it stands in quotes"
 
 
 def test_a_signal_goes_to_the_whole_group(child: subprocess.Popen[bytes]) -> None:
@@ -163,3 +181,47 @@ def test_a_signal_goes_to_the_whole_group(child: subprocess.Popen[bytes]) -> Non
     done = subprocess.run(["sh", "-c", _leader.signal_script(child.pid, "KILL")], check=False)
     assert done.returncode == 0
     assert child.wait(5) == -9
+
+
+@pytest.fixture
+def wrapped() -> Iterator[tuple[int, int]]:
+    """A wrapper that leads a group, and the process that it waits for: their PIDs."""
+    argv = ["sh", "-c", "sh -c 'echo $$; sleep 100 & wait; sleep 100'; exit 3"]
+    with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE) as found:
+        assert found.stdout is not None
+        yield found.pid, int(found.stdout.readline())
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(found.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kind", ["stop", "reap"])
+def test_a_command_within_a_wrapper_is_ended_with_its_group(
+    wrapped: tuple[int, int], kind: str
+) -> None:
+    """The wrapper leads it; the command itself is what is known again by its start."""
+    wrapper, pid = wrapped
+    leader = leader_of(pid)
+    assert leader.group == wrapper
+    scripts = {
+        "stop": _leader.stop_script(wrapper, 0.1, replace(leader, start="1")),
+        "reap": _leader.reap_script(leader, 0.1),
+    }
+    other = _leader.reap_script(replace(leader, start="1"), 0.1)
+    assert subprocess.check_output(["sh", "-c", other]) == b""
+    os.killpg(wrapper, 0)
+    assert subprocess.check_output(["sh", "-c", scripts[kind]]) == b"gone\n"
+    assert stat_of(pid)[0] in "ZX"
+
+
+def test_no_script_ends_the_group_that_it_is_in_itself() -> None:
+    """A server that gives sessions no group of their own would be ended with it."""
+    group = os.getpgrp()
+    told = leader_of(os.getpid())
+    assert told.group == group
+    for script in (
+        _leader.stop_script(group, 0.1, replace(told, pid=1)),
+        _leader.signal_script(group, "KILL"),
+        _leader.reap_script(told, 0.1),
+    ):
+        done = subprocess.run(["sh", "-c", script], capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (2, b"")

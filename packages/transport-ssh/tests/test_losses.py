@@ -109,6 +109,7 @@ async def test_a_lost_transfer_names_the_hop_that_ended(stack: Stack, workdir: P
         with faults(stack, "bastion").cut(), pytest.raises(ConnectionLostError) as caught:
             await call
         assert str(caught.value.hop).startswith("hop 1 of 2: hop@")
+        assert str(caught.value.hint).startswith("repeat it")
 
 
 @pytest.mark.asyncio
@@ -122,7 +123,7 @@ async def test_a_call_that_the_login_budget_holds_back_says_so(stack: Stack, wor
         call = await running(transport, workdir)
         with faults(stack, "bash").cut(), pytest.raises(ConnectionLostError):
             await call
-        with pytest.raises(CommandTimeoutError, match="never started") as late:
+        with pytest.raises(CommandTimeoutError, match="it waited for the login") as late:
             await transport.run(["true"], timeout=0.1)
         assert late.value.delivery is Delivery.NOT_SENT
         assert "logins_per_minute=1" in str(late.value.hint)

@@ -49,6 +49,31 @@ def test_a_call_that_gave_up_is_passed_over() -> None:
     assert sessions.used == 1
 
 
+def test_a_call_costs_the_same_however_many_wait() -> None:
+    """Thousands may queue up at once, and those who wait are not looked at for it (LIFE-06)."""
+    looked: list[Turn] = []
+
+    class Seen(Turn):
+        def done(self) -> bool:
+            looked.append(self)
+            return super().done()
+
+    sessions = Sessions(1)
+    assert sessions.try_take()
+    turns = [Seen() for _ in range(100)]
+    for waiting, turn in enumerate(turns, 1):
+        assert not sessions.try_take()
+        sessions.wait(turn)
+        assert sessions.waiting == waiting
+    for turn in turns[:90]:
+        sessions.leave(turn)
+    sessions.leave(turns[0])  # twice is silent
+    assert sessions.waiting == 10
+    assert looked == []
+    sessions.give_back()
+    assert looked == [turns[90]]
+
+
 def test_a_refusal_lowers_the_limit_but_never_below_one() -> None:
     """The server knows better."""
     sessions = Sessions(10)
@@ -105,7 +130,9 @@ class SessionsMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         """A call that waits is cancelled."""
-        self.queue.pop(data.draw(st.integers(0, len(self.queue) - 1))).told = True
+        turn = self.queue.pop(data.draw(st.integers(0, len(self.queue) - 1)))
+        turn.told = True
+        self.sessions.leave(turn)
 
     @precondition(lambda self: self.holding)
     @rule()

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transport_ssh import _env, _leader, _wire
+from transport_ssh._command import Request
 
 TOKEN = b"@t0k3n"
 WORDS = [
@@ -304,3 +306,42 @@ def test_a_marker_without_an_end_of_line_is_noise() -> None:
         reader = _wire.Unmarker(TOKEN + b":b")
         assert reader.feed(data[:cut]) + reader.feed(data[cut:]) == b"out"
         assert reader.value == b"42"
+
+
+def test_what_is_too_long_as_octal_is_not_written_out_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would be thrown away, and the event loop waits for it (LIFE-06)."""
+    written: list[int] = []
+    octal = _wire._octal
+
+    def seen(mark: bytes, *words: Any, **more: Any) -> bytes:
+        found = octal(mark, *words, **more)
+        written.append(len(found))
+        return found
+
+    monkeypatch.setattr(_wire, "_octal", seen)
+    for size in (24_000, 26_000, 90_000):
+        for fill in (b"\xff", b"it's\n", b"\n"):
+            _wire.plan([b"prog", fill * (size // len(fill))])
+    assert 90_000 < max(written) < 101_000
+
+
+def test_a_script_of_our_own_answers_behind_what_the_login_prints() -> None:
+    """Its token is random, so nothing else can look like the answer."""
+    plan = _wire.own(b"echo gone;exit 3")
+    assert plan.token != _wire.own(b"").token
+    for shell in SHELLS:
+        noisy = b"echo x:b y;echo :b;" + plan.command
+        done = subprocess.run([shell, "-c", noisy], capture_output=True, check=False)
+        reader = _wire.Unmarker(plan.token + b":b")
+        assert (reader.feed(done.stdout), reader.value) == (b"gone\n", b"")
+        assert done.returncode == 3
+
+
+def test_no_word_and_no_value_is_in_a_repr() -> None:
+    """A plan and a request may come to be logged (ERR-05)."""
+    for env in ({}, {"TOKEN": b"s3cret"}):
+        plan = _wire.plan([b"prog", b"s3cret"], env)
+        request = Request(argv=(b"prog", b"s3cret"), plan=plan, stdin=b"s3cret", grace=1.0)
+        assert "s3cret" not in repr(plan) + repr(request)

@@ -40,6 +40,7 @@ class Backoff:
         self._logins: deque[float] = deque()
         self._refused_at: float | None = None
         self._failures = 0
+        self._failed_at = 0.0
 
     def pause(self) -> Pause:
         """Return what to wait for before the next login."""
@@ -69,7 +70,8 @@ class Backoff:
         if self._failures == 0:
             return 0.0
         longest: float = min(_LONGEST, _FIRST * 2.0 ** min(self._failures - 1, 10))
-        return longest * (0.5 + 0.5 * self._jitter())
+        since = self._clock() - self._failed_at
+        return max(0.0, longest * (0.5 + 0.5 * self._jitter()) - since)
 
     @property
     def quiet(self) -> float:
@@ -90,6 +92,7 @@ class Backoff:
     def failed(self) -> None:
         """The login came to nothing."""
         self._failures += 1
+        self._failed_at = self._clock()
 
     def refused(self) -> None:
         """The server did not accept who we say we are."""

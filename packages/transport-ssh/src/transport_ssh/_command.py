@@ -43,9 +43,9 @@ class SecretBytes(bytes):
 class Request:
     """A checked call of ``run`` or ``stream``."""
 
-    argv: tuple[bytes, ...]
+    argv: tuple[bytes, ...] = field(repr=False)
     plan: _wire.Plan
-    stdin: Stdin = None
+    stdin: Stdin = field(default=None, repr=False)
     deadline: Deadline = field(default_factory=lambda: Deadline(None))
     output_limit: int | None = DEFAULT_OUTPUT_LIMIT
     grace: float
@@ -64,6 +64,8 @@ class Command(asyncssh.SSHClientSession[bytes]):
         """Called when anything came, and at its end."""
         self.channel: asyncssh.SSHClientChannel[bytes] | None = None
         self.connection: asyncssh.SSHClientConnection | None = None
+        self.has_turn = False
+        """Whether its call was let through to ask for a session."""
         self.abandoned = False
         """Whether its call was given up; a channel that opens afterwards is closed unused."""
         self.status: int | None = None
@@ -149,6 +151,11 @@ class Command(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is closed, by its end or with the connection."""
+        # asyncssh says nothing of a connection that either side ended in an orderly way. By then
+        # that has no socket any more, and is not yet closed.
+        connection = self.connection
+        if exc is None and connection is not None and connection.get_extra_info("socket") is None:
+            exc = asyncssh.ConnectionLost("Connection lost")
         self.broken = exc
         self.closed.set()
         self._writable.set()
@@ -167,21 +174,21 @@ class Command(asyncssh.SSHClientSession[bytes]):
     @property
     def pgid(self) -> int | None:
         """The remote process group, once the begin marker told it."""
-        return _leader.read_pid(self.begin.value)
+        return _leader.read_group(self.begin.value)
 
     @property
     def orphan(self) -> _leader.Leader | None:
-        """Its leader, if it was begun and nobody saw it end: it may run on without us."""
+        """Its process, if it was begun and nobody saw it end: it may run on without us."""
         return None if self.is_told or self.stopped else self.leader
 
     @property
     def leader(self) -> _leader.Leader | None:
-        """The leader of its process group, as far as the begin marker tells who that is."""
+        """The process that it began as, where the begin marker tells exactly who that is."""
         return _leader.read_leader(self.begin.value)
 
     @property
     def complete(self) -> bool:
-        """Whether it ended, with all of its output, on a living connection."""
+        """Whether it ended, and all of its output came."""
         return self.is_told and self.closed.is_set() and (self.broken is None or self.eof)
 
     @property
@@ -195,10 +202,6 @@ class Command(asyncssh.SSHClientSession[bytes]):
         if self.out.exceeded:
             return "stdout"
         return "stderr" if self.err.exceeded else None
-
-    def raw_stdout(self) -> bytes:
-        """Return what came on stdout if no marker was awaited."""
-        return self.begin.rest()
 
     def rc_output(self) -> bytes:
         """Return what came before the begin marker, on either stream."""

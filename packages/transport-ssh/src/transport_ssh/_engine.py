@@ -16,6 +16,8 @@ from typing import BinaryIO
 import asyncssh
 from transport_core import (
     CommandResult,
+    CommandTimeoutError,
+    ConnectionLostError,
     Delivery,
     EventSink,
     Stdin,
@@ -39,6 +41,7 @@ from ._put import put
 from ._remote import RemoteFiles
 from ._streaming import SSHProcess
 from ._transfer import CallerError, Transfer
+from ._translate import TRANSFER_LOST_HINT
 
 # What a transfer that is stopped may take to close and remove on the server what it had opened.
 _CLEAN_SECONDS = 1.0
@@ -100,7 +103,7 @@ class Engine:
             if not clock.expired():
                 raise
             if command.stopped is not None or not command.complete:
-                raise _run_errors.timeout_error(command, self._name, self._link.held) from error
+                raise self._command_timeout(command) from error
         finally:
             if orphan := command.orphan:
                 self._orphans.add(orphan)
@@ -120,10 +123,14 @@ class Engine:
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            raise _run_errors.timeout_error(process.command, self._name, self._link.held) from error
+            raise self._command_timeout(process.command) from error
         finally:
             if orphan := process.command.orphan:
                 self._orphans.add(orphan)
+
+    def _command_timeout(self, command: Command) -> CommandTimeoutError:
+        awaited = self._link.awaited(has_turn=command.has_turn)
+        return _run_errors.timeout_error(command, self._name, awaited=awaited, held=self._link.held)
 
     async def put(self, transfer: Transfer) -> TransferResult:
         """Copy there."""
@@ -145,6 +152,8 @@ class Engine:
         except CallerError as error:
             raise error.error from error.error.__cause__
         except TransportError as error:
+            if isinstance(error, ConnectionLostError):
+                error.hint = TRANSFER_LOST_HINT
             raise typed(error, transfer, self._name) from error.__cause__
         except TimeoutError as error:
             if not clock.expired():

@@ -11,25 +11,48 @@ from dataclasses import dataclass
 BOOT = b"/proc/sys/kernel/random/boot_id"
 """Tells one boot of one machine from all others, on Linux."""
 
-# Of what stands behind the name in /proc/PID/stat (proc(5)): when the process began.
+# Of what stands behind the name in /proc/PID/stat (proc(5)): the group, and when it began.
+_STAT_GROUP = 2
 _STAT_START = 19
 _LAST_PID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """The process that leads a command's group, told so exactly that no other is taken for it."""
+    """The process that a command began as, told so exactly that no other is taken for it."""
 
     pid: int
     boot: str
     """The boot of the machine that it runs on."""
     start: str
     """When it began, in the kernel's clock ticks since that boot."""
+    group: int
+    """Its process group: led by itself, or by a wrapper of the site that waits for it."""
 
 
 def read_pid(told: bytes | None) -> int | None:
-    """Return the process group that a begin marker tells; it leads a group of its own."""
-    word = (told or b"").split(b" ", 1)[0]
+    """Return the process that a begin marker tells."""
+    return _number((told or b"").split(b" ", 1)[0])
+
+
+def read_group(told: bytes | None) -> int | None:
+    """Return the process group that a begin marker tells.
+
+    A site may run commands from a wrapper that is no more than their parent: then that leads the
+    group. Where the system does not say, the process is taken for the leader.
+    """
+    pid, fields = read_pid(told), _stat(told)
+    if pid is None or len(fields) <= _STAT_GROUP:
+        return pid
+    return _number(fields[_STAT_GROUP]) or pid
+
+
+def _stat(told: bytes | None) -> list[bytes]:
+    """Return what a begin marker tells of /proc/PID/stat, from behind the name on."""
+    return (told or b"").partition(b" ")[2].partition(b" ")[2].split()
+
+
+def _number(word: bytes) -> int | None:
     # A server may send thousands of digits, and int() reads 4300 at the most.
     number = int(word) if re.fullmatch(rb"[0-9]{1,10}", word) else 0
     # Within a PID namespace of its own it may be 1, and "kill -- -1" means everybody.
@@ -38,17 +61,17 @@ def read_pid(told: bytes | None) -> int | None:
 
 def read_leader(told: bytes | None) -> Leader | None:
     """Return what a begin marker tells of the process; None where the system does not say."""
-    pid = read_pid(told)
-    boot, _, stat = (told or b"").partition(b" ")[2].partition(b" ")
-    fields = stat.split()
-    if pid is None or not re.fullmatch(rb"[0-9a-f-]{8,64}", boot) or len(fields) <= _STAT_START:
+    pid, group, fields = read_pid(told), read_group(told), _stat(told)
+    boot = (told or b"").partition(b" ")[2].partition(b" ")[0]
+    if pid is None or group is None or not re.fullmatch(rb"[0-9a-f-]{8,64}", boot):
         return None
-    start = fields[_STAT_START]
-    return Leader(pid, boot.decode(), start.decode()) if start.isdigit() else None
+    if len(fields) <= _STAT_START or not fields[_STAT_START].isdigit():
+        return None
+    return Leader(pid, boot.decode(), fields[_STAT_START].decode(), group)
 
 
 def reap_script(leader: Leader, grace: float) -> bytes:
-    """Return a command that ends the group of a process if that is still the same one.
+    """Return a script that ends the group of a process if that is still the same one.
 
     It may run on another machine of the same name, or after the PID was given to another. A
     leader that has ended and is only not reaped has left its children to the user.
@@ -59,28 +82,38 @@ def reap_script(leader: Leader, grace: float) -> bytes:
         b'[ "$b" = %s ]||exit 0;set -- ${l##*)};[ "${%d}" = %s ]||exit 0;[ "$1" = Z ]&&exit 0;'
         % (BOOT, leader.pid, boot, _STAT_START + 1, start)
     )
-    return b"exec /bin/sh -c '" + check + _stop_body(leader.pid, grace) + b"'"
+    return check + _stop_body(leader.group, grace)
 
 
 def stop_script(pgid: int, grace: float, leader: Leader | None = None) -> bytes:
-    """Return a command that ends a process group, and prints ``gone`` once it is (RUN-11).
+    """Return a script that ends a process group, and prints ``gone`` once it is (RUN-11).
 
+    Its status is 1 if some of the group cannot be ended, and 2 if it cannot say.
     With its leader known, a group of the same number that another process leads by now is left
     alone: ours has ended, since a number is given anew only when its group is empty.
     """
     check = b""
-    if leader is not None:
+    if leader is not None and leader.pid == pgid:
         check = b"l=;{ read -r l </proc/%d/stat;} 2>/dev/null;" % leader.pid
         check += b'set -- ${l##*)};case "$l:${%d}" in :*|*:%s);;*)echo gone;exit 0;;esac;' % (
             _STAT_START + 1,
             leader.start.encode(),
         )
-    return b"exec /bin/sh -c '" + check + _stop_body(pgid, grace) + b"'"
+    return check + _stop_body(pgid, grace)
 
 
 def signal_script(pgid: int, name: str) -> bytes:
-    """Return a command that sends a signal to a process group."""
-    return b"exec /bin/sh -c 'kill -s " + name.encode() + b" -- -%d'" % pgid
+    """Return a script that sends a signal to a process group; status 0 says that it did."""
+    return _spare(pgid) + b"kill -s " + name.encode() + b" -- -%d" % pgid
+
+
+def _spare(pgid: int) -> bytes:
+    """Return what refuses, with status 2, to signal the group that the script is in itself.
+
+    A server that gives no session a group of its own runs both in its own, and would be ended.
+    """
+    own = b"l=;{ read -r l </proc/$$/stat;} 2>/dev/null;set -- ${l##*)};"
+    return own + b'[ "${%d}" = %d ]&&exit 2;' % (_STAT_GROUP + 1, pgid)
 
 
 def _stop_body(pgid: int, grace: float) -> bytes:
@@ -94,7 +127,7 @@ def _stop_body(pgid: int, grace: float) -> bytes:
     # the last word. It is read rarely: with thousands of processes that takes longer than a turn.
     # 'sleep 0.05' is not POSIX; a second is counted as twenty of it.
     turns = max(1, round(grace / 0.05))
-    return (
+    return _spare(pgid) + (
         b"n=0;a(){ kill -s 0 " + group + b" 2>/dev/null;k=$?;[ -r /proc/self/stat ]||return $k;"
         b"n=$((n+1));[ $k -eq 0 ]&&[ $((n%%10)) -ne 1 ]&&return 0;"
         b"for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"

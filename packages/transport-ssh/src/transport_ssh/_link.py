@@ -1,6 +1,6 @@
 """One authenticated connection for all calls: dials, shares, notices loss, opens sessions.
 
-Carries out what _link_state and _sessions decide. Knows neither commands nor files.
+Carries out what _link_state, _opens and _sessions decide. Knows neither commands nor files.
 """
 
 from __future__ import annotations
@@ -26,27 +26,20 @@ from transport_core import (
     SessionRefused,
     UnsupportedOperationError,
 )
-from transport_core.authoring import emit, finish
+from transport_core.authoring import emit, escape, finish
 
 from ._backoff import Backoff
 from ._dial import Dialled, dial
-from ._link_state import (
-    Answer,
-    AskAgain,
-    Dial,
-    GiveUp,
-    LinkState,
-    Loss,
-    Opens,
-    Phase,
-    Reason,
-    Refuse,
-)
+from ._link_state import Dial, LinkState, Loss, Phase, Refuse
+from ._opens import Answer, AskAgain, GiveUp, Leave, Opens, Reason
 from ._options import SSHOptions
 from ._sessions import Sessions
 from ._translate import lost_error
 
 T = TypeVar("T")
+
+OPEN_FAILED = (asyncssh.Error, OSError, ValueError, LookupError)
+"""What asyncssh raises where a session is opened: the last two where an answer makes no sense."""
 
 _CLOSE_SECONDS = 2.0
 
@@ -55,6 +48,8 @@ _CLOSE_SECONDS = 2.0
 class Turn:
     """A call's place among the sessions; ``granted`` once the server opened one for it."""
 
+    since: float
+    """When it was asked for."""
     granted: bool = False
 
 
@@ -92,6 +87,12 @@ class Link:
     def held(self) -> str | None:
         """What the next login is waiting for, for people; None if it does not wait."""
         return self._state.held
+
+    def awaited(self, *, has_turn: bool) -> str:
+        """Return what a call waits for that has no session yet, for people."""
+        if not has_turn:
+            return f"a free session: as many as are granted are in use ({self._sessions.limit})"
+        return "the server to open a session" if self.is_open else "the login"
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the live connection; one dial serves all who wait for it.
@@ -146,12 +147,10 @@ class Link:
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:
         """Hold one of the sessions that the server grants, waiting in a fair queue."""
-        started = time.monotonic()
+        mine = Turn(since=time.monotonic())
         if not self._sessions.try_take():
             await self._queue_up()
-        mine = Turn()
         try:
-            emit(SessionGranted(transport=self.name, waited=time.monotonic() - started), self._sink)
             yield mine
         finally:
             self._live -= mine.granted
@@ -167,6 +166,7 @@ class Link:
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
                 self._sessions.give_back()
+            self._sessions.leave(mine)
             raise
 
     async def open(
@@ -214,25 +214,43 @@ class Link:
             connection = await self.connection()
             try:
                 opened = await opening(connection)
-            except (asyncssh.Error, OSError) as error:
+            except OPEN_FAILED as error:
                 decision = opens.failed(
                     _answer(error),
                     closed=connection.is_closed(),
                     sent=sent(),
                     cut=cut(),
                     live=self._live,
+                    served=log_in and self._state.has_served,
                 )
                 if isinstance(decision, GiveUp):
                     raise _failure(decision, error, connection, self.name) from error
             else:
-                turn.granted = True
-                self._live += 1
-                self._sessions.granted()
-                self._state.served()
+                self._granted(turn)
                 return opened
             if isinstance(decision, AskAgain):
                 self._refused(turn)
                 await asyncio.sleep(decision.pause)
+            if isinstance(decision, Leave):
+                self._leave(connection)
+
+    def _granted(self, turn: Turn) -> None:
+        turn.granted = True
+        self._live += 1
+        self._sessions.granted()
+        self._state.served()
+        waited = time.monotonic() - turn.since
+        emit(SessionGranted(transport=self.name, waited=waited), self._sink)
+
+    def _leave(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Give a connection up, unless another call has done so already."""
+        if self._dialled is None or self._dialled.target is not connection:
+            return
+        dialled, self._dialled = self._dialled, None
+        self._state.left()
+        why = "given up: it grants no session any more, and none of ours is open"
+        emit(ConnectionLost(transport=self.name, reason=why), self._sink)
+        dialled.abort()
 
     def _refused(self, turn: Turn) -> None:
         self._asking.add(turn)
@@ -277,6 +295,14 @@ def _failure(
             "the server lets us in and grants no session",
             delivery=decision.delivery,
             transport=name,
-            hint="ask the site for MaxSessions in its sshd_config",
+            hint="ask the site for MaxSessions in its sshd_config; sessions may be held by commands"
+            " that could not be ended",
+        )
+    if isinstance(error, (ValueError, LookupError)):
+        return ConnectivityError(
+            f"the server's answer makes no sense: {escape(str(error))}",
+            delivery=decision.delivery,
+            transport=name,
+            hint="open the transport anew; if that does not help, the server breaks the protocol",
         )
     return lost_error(error, decision.delivery, name, connection)

@@ -19,7 +19,7 @@ from ._link import Link
 
 # More are forgotten, the oldest first: each costs a session after a loss.
 _MOST = 256
-# What one may take above the grace: a turn, a session, and an end that is seen.
+# What one may take above the grace, once it is its turn: a session, and an end that is seen.
 _SECONDS = 15.0
 
 
@@ -37,7 +37,7 @@ class Orphans:
 
     def add(self, leader: _leader.Leader) -> None:
         """Note a command whose connection broke; it is ended when there is another one."""
-        self._add(_wire.Plan(_leader.reap_script(leader, self._grace), b"", b""))
+        self._add(_wire.own(_leader.reap_script(leader, self._grace)))
 
     def add_file(self, path: bytes) -> asyncio.Task[None] | None:
         """Note a temporary file that is left; removed likewise, or now by what is returned."""
@@ -56,24 +56,27 @@ class Orphans:
             self._ending = asyncio.create_task(self._end(), name="end orphans")
 
     async def _end(self) -> None:
-        """Try once for each login, one that comes while an earlier try fails included."""
+        """Try each once for each login, one that comes while an earlier try fails included."""
         while self._is_due and self._left:
             self._is_due = False
             await self._end_all()
 
     async def _end_all(self) -> None:
-        while self._left:
-            plan = self._left[0]
-            reaper = Command(Request(argv=(b"reap",), plan=plan, grace=self._grace))
-            try:
-                async with asyncio.timeout(self._grace + _SECONDS):
-                    await _process.run(self._link, reaper, log_in=False)
-            except (TransportError, TimeoutError):
-                return  # lost again, or a file system that hangs: the next login tries again
-            if not reaper.complete:
-                return
-            if plan in self._left:  # else it was pushed out meanwhile
-                self._left.remove(plan)
+        for plan in tuple(self._left):
+            if not self._link.is_open:
+                return  # lost again: the next login tries again
+            # Else it was pushed out meanwhile.
+            if plan in self._left and await self._is_ended(plan):
+                self._left = [each for each in self._left if each != plan]
+
+    async def _is_ended(self, plan: _wire.Plan) -> bool:
+        """Run one script, and return whether it ran to its end: a file system may hang."""
+        reaper = Command(Request(argv=(b"reap",), plan=plan, grace=self._grace))
+        try:
+            await _process.run_if_connected(self._link, reaper, self._grace + _SECONDS)
+        except (TransportError, TimeoutError):
+            return False
+        return reaper.complete and reaper.begin.value is not None
 
     async def close(self) -> None:
         """Give up."""

@@ -22,16 +22,25 @@ from ._translate import lost_error
 
 _SFTP_ONLY = b"This service allows sftp connections only.\n"
 _NOT_STARTED: dict[str, tuple[type[TransportError], str, str | None]] = {
-    "cwd": (WorkingDirectoryError, "the working directory of {} cannot be entered", None),
+    "cwd": (
+        WorkingDirectoryError,
+        "the working directory '{cwd}' of {program} cannot be entered",
+        None,
+    ),
     "env": (
         UnsupportedOperationError,
-        "the shell of the target lets nobody set a variable of {} without showing its value",
+        "the shell of the target lets nobody set a variable of {program} and not show its value",
         "leave names that sh sets by itself out of env, such as UID, SHLVL or _",
     ),
-    "not found": (CommandNotFoundError, "{} was not found on the target", None),
-    "not executable": (CommandNotExecutableError, "{} cannot be executed on the target", None),
+    "not found": (CommandNotFoundError, "{program} was not found on the target", None),
+    "not executable": (
+        CommandNotExecutableError,
+        "{program} cannot be executed on the target",
+        None,
+    ),
 }
 _LONG = 100_000  # bytes of argv and env; Linux takes 131,071 in one word, and 2 MiB in all
+_NO_TILDE = "without the ~, which is not expanded: a relative path starts at the login directory"
 _TOO_LONG = "its argv or env may be too long for that system: send content by stdin"
 
 
@@ -91,8 +100,10 @@ def _not_started(command: Command, name: str) -> TransportError | None:
     kind, text, hint = _NOT_STARTED[why.reason]
     if why.reason == "not executable" and len(plan.header) > _LONG:
         hint = _TOO_LONG
+    if why.reason == "cwd" and (plan.cwd or b"").startswith(b"~"):
+        hint = _NO_TILDE
     return kind(
-        text.format(short_argv(command.request.argv)),
+        text.format(program=short_argv(command.request.argv), cwd=escape(plan.cwd or b"")),
         delivery=Delivery.NOT_SENT,
         transport=name,
         hint=hint,
@@ -135,28 +146,37 @@ def _limit_error(command: Command, name: str) -> OutputLimitError:
         transport=name,
         hint="raise output_limit, or write to a file and get it",
     )
-    error.stopped = command.stopped is not False
+    error.stopped = _is_confirmed(command)
     return error
 
 
-def timeout_error(command: Command, name: str, held: str | None) -> CommandTimeoutError:
+def timeout_error(
+    command: Command, name: str, *, awaited: str, held: str | None
+) -> CommandTimeoutError:
     """Return the error of a command that was stopped at its deadline.
 
-    ``held`` is what the login was waiting for, if there was one that waited.
+    ``awaited`` is what it was waiting for if it has no session, and ``held`` what the login was
+    waiting for, if there was one that waited.
     """
     never = command.channel is None
+    waited = f" and was never started: it waited for {awaited}"
     error = CommandTimeoutError(
         f"{short_argv(command.request.argv)} was not done within"
         f" {command.request.deadline.timeout:g} s"
-        + (" and was never started" if never else f" and was stopped{_unconfirmed(command)}"),
+        + (waited if never else f" and was stopped{_unconfirmed(command)}"),
         result=command.result(),
         delivery=Delivery.NOT_SENT if never else Delivery.UNKNOWN,
         transport=name,
         hint=held if never else None,
     )
-    error.stopped = never or bool(command.stopped) or command.complete
+    error.stopped = never or _is_confirmed(command)
     return error
 
 
+def _is_confirmed(command: Command) -> bool:
+    """Whether the end of its process group is: it was seen, or the command ended by itself."""
+    return command.complete if command.stopped is None else command.stopped
+
+
 def _unconfirmed(command: Command) -> str:
-    return "" if command.stopped is not False else "; its end is not confirmed, it may still run"
+    return "" if _is_confirmed(command) else "; its end is not confirmed, it may still run"

@@ -6,7 +6,7 @@ has seen its end, so a refusal is ordinary: the open ran nothing and is asked ag
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Protocol
 
 
@@ -32,7 +32,8 @@ class Sessions:
     def __init__(self, limit: int) -> None:
         """Begin with ``limit`` sessions at once, optimistically; never more."""
         self._ceiling = limit
-        self._waiting: deque[Turn] = deque()
+        # Ordered, and any of them leaves in no time, however many wait.
+        self._waiting: OrderedDict[Turn, None] = OrderedDict()
         self._calm = 0
         self.limit = limit
         self.used = 0
@@ -40,18 +41,22 @@ class Sessions:
     @property
     def waiting(self) -> int:
         """Calls that wait."""
-        return sum(not turn.done() for turn in self._waiting)
+        return len(self._waiting)
 
     def try_take(self) -> bool:
         """Take a session if one is free and nobody waits."""
-        if self.used < self.limit and not self.waiting:
+        if self.used < self.limit and not self._waiting:
             self.used += 1
             return True
         return False
 
     def wait(self, turn: Turn) -> None:
         """Queue up; the turn's result is set when a session was taken for it."""
-        self._waiting.append(turn)
+        self._waiting[turn] = None
+
+    def leave(self, turn: Turn) -> None:
+        """A turn that waits has given up."""
+        self._waiting.pop(turn, None)
 
     def give_back(self) -> None:
         """A session has ended: it goes to the first who waits."""
@@ -77,7 +82,7 @@ class Sessions:
 
     def _serve(self) -> None:
         while self._waiting and self.used < self.limit:
-            turn = self._waiting.popleft()
+            turn, _ = self._waiting.popitem(last=False)
             if not turn.done():
                 self.used += 1
                 turn.set_result(None)

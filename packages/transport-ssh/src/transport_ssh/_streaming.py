@@ -126,7 +126,7 @@ class SSHProcess:
         """Stop it if it runs; what the caller does with it afterwards fails."""
         await self._leave()
         if not self.command.closed.is_set():
-            self.command.stopped = await _process.stop(self.command)
+            await _process.stop(self.command)
 
     def result(self) -> CommandResult | None:
         """Return how it ended; None if that is not known."""

@@ -172,24 +172,37 @@ def _host_key_hint(verdict: Verdict, hop: Hop) -> str:
 
 
 _LOST_HINT = {
-    Delivery.NOT_SENT: "send it again; the next call connects",
+    Delivery.NOT_SENT: "send it again",
     Delivery.FINISHED: "it ran to its end, and only its output is lost; do not send it again",
-    Delivery.UNKNOWN: "find out whether it ran before you send it again; the next call connects",
+    Delivery.UNKNOWN: "find out whether it ran before you send it again",
 }
+
+TRANSFER_LOST_HINT = "repeat it: no file is there in part; the next call connects"
+"""Of a put or get that broke off, whatever it did."""
 
 
 def lost_error(
-    reason: BaseException | str | None,
+    reason: BaseException | None,
     delivery: Delivery,
     transport: str,
     connection: asyncssh.SSHClientConnection | None,
 ) -> ConnectionLostError:
-    """Return the error for a connection that broke during a call; it names the hop that ended."""
-    said = _reason(reason) if isinstance(reason, BaseException) else reason
+    """Return the error for a connection that broke during a call; it names the hop that ended.
+
+    Without a reason the connection stands, and only the call's session has ended.
+    """
+    hint = _LOST_HINT[delivery]
+    if reason is None:
+        text = "the other side closed the session, and did not say how it ended"
+    else:
+        said = _reason(reason)
+        # asyncssh has no more to say of one that just ended.
+        text = "the connection was lost" + ("" if said in ("", "Connection lost") else f": {said}")
+        hint += "; the next call connects"
     return ConnectionLostError(
-        f"the connection was lost: {said or _CLOSED}",
+        text,
         delivery=delivery,
         transport=transport,
         hop=None if connection is None else connection.get_extra_info(LOST_HOP),
-        hint=_LOST_HINT[delivery],
+        hint=hint,
     )

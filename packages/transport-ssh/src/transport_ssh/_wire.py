@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import re
 import secrets
+import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._env import REFUSED, exports, own_exports, quote, shell_owned
 from ._leader import BOOT
@@ -41,19 +42,22 @@ _LONGEST_VALUE = 8192
 
 _PLAIN = re.compile(rb"[ -~]*\Z")
 _UNPLAIN = re.compile(rb"['!\\]")
-_OCTAL_UNSAFE = re.compile(rb"[^a-zA-Z0-9 _./:,@+=-]")
+_OCTAL_SAFE = string.ascii_letters.encode() + string.digits.encode() + b" _./:,@+=-"
+_OCTAL = [bytes((n,)) if n in _OCTAL_SAFE else b"\\%03o" % n for n in range(256)]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to send for one command, and how to read what comes back."""
 
-    command: bytes
+    command: bytes = field(repr=False)
     """The exec request."""
-    header: bytes
+    header: bytes = field(repr=False)
     """What stdin begins with; may be empty."""
     token: bytes
     """Begins every marker."""
+    cwd: bytes | None = None
+    """The directory that it enters first, for the error if it cannot."""
 
 
 def plan(
@@ -68,18 +72,28 @@ def plan(
 
     With ``look_up`` its begin marker tells whether the program was found (``read_found``).
     """
-    if cwd is not None and cwd.startswith(b"-"):
-        cwd = b"./" + cwd  # "cd -- -" would go back to the last directory
-    mark = token or b"@" + secrets.token_hex(16).encode()
+    mark = token or _new_token()
+    # "cd -- -" would go back to the last directory.
+    where = b"./" + cwd if cwd is not None and cwd.startswith(b"-") else cwd
     # What is too long anyway is not written out first: that would hold up the event loop.
-    if not env and sum(map(len, argv), len(cwd or b"")) <= _COMMAND_LIMIT:
-        command = _plain(mark, argv, cwd, look_up=look_up)
-        if command is None:
-            command = _octal(mark, argv, cwd, look_up=look_up)
-        if len(command) <= _COMMAND_LIMIT:
-            return Plan(command, b"", mark)
-    script = _script(mark, argv, env or {}, cwd, look_up=look_up)
-    return Plan(_by_stdin(mark), _one_line(script), mark)
+    if not env and sum(map(len, argv), len(where or b"")) <= _COMMAND_LIMIT:
+        command = _plain(mark, argv, where, look_up=look_up)
+        if command is not None and len(command) <= _COMMAND_LIMIT:
+            return Plan(command, b"", mark, cwd)
+    script = _script(mark, argv, env or {}, where, look_up=look_up)
+    if not env and _octal_length(script) <= _COMMAND_LIMIT:
+        return Plan(_octal(mark, script), b"", mark, cwd)
+    return Plan(_by_stdin(mark), _one_line(script), mark, cwd)
+
+
+def own(script: bytes) -> Plan:
+    """Return how to send a script of ours, without quotes; its answer is behind a begin marker."""
+    mark = _new_token()
+    return Plan(b"exec /bin/sh -c 'echo " + mark + b":b;" + script + b"'", b"", mark)
+
+
+def _new_token() -> bytes:
+    return b"@" + secrets.token_hex(16).encode()
 
 
 def _begin(mark: bytes) -> bytes:
@@ -125,7 +139,8 @@ def _exec(mark: bytes, words: bytes, look: bytes) -> bytes:
 
 def _plain(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes | None:
     words = list(argv) if cwd is None else [cwd, *argv]
-    if not all(_PLAIN.match(word) and not _UNPLAIN.search(word) for word in words):
+    text = b"".join(words)
+    if not _PLAIN.match(text) or _UNPLAIN.search(text):
         return None
     body = _begin(mark) + _traps(mark)
     if cwd is not None:
@@ -158,9 +173,12 @@ def _script(
     return body + exports(env) + _exec(mark, dashes + words, look)
 
 
-def _octal(mark: bytes, argv: Sequence[bytes], cwd: bytes | None, *, look_up: bool) -> bytes:
-    script = _script(mark, argv, {}, cwd, look_up=look_up)
-    text = _OCTAL_UNSAFE.sub(lambda found: b"\\%03o" % ord(found[0]), script)
+def _octal_length(script: bytes) -> int:
+    return len(script) + 3 * len(script.translate(None, _OCTAL_SAFE))
+
+
+def _octal(mark: bytes, script: bytes) -> bytes:
+    text = b"".join(map(_OCTAL.__getitem__, script))
     return b"exec /bin/sh -c '" + _begin(mark) + b'eval "$(printf "' + text + b'")"\''
 
 
