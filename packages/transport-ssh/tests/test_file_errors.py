@@ -182,7 +182,7 @@ async def test_a_put_that_was_lost_may_be_made_again(
     async with transport(stack, way) as ssh:
         with pytest.raises(ConnectionLostError) as caught:
             await ssh.put(tmp_path / "source", place / "file", progress=cut)
-    assert (caught.value.hint or "").startswith("put or get it again")
+    assert (caught.value.hint or "").startswith("repeat it")
 
 
 @pytest.mark.parametrize("full", ["size=256k", "nr_inodes=2"])

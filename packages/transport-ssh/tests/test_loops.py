@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -67,4 +68,5 @@ def test_what_was_left_open_on_a_loop_that_is_over_is_told_and_closed_in_silence
     with pytest.raises(TransportClosedError, match="another event loop"):
         asyncio.run(run())
     asyncio.run(transport.aclose())
+    gc.collect()  # as long as the warning is expected
     assert asyncio.run(open_and_run()) == 0

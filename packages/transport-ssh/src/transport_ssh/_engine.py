@@ -17,7 +17,6 @@ import asyncssh
 from transport_core import (
     CommandResult,
     CommandTimeoutError,
-    ConnectionLostError,
     Delivery,
     EventSink,
     Stdin,
@@ -41,7 +40,6 @@ from ._put import put
 from ._remote import RemoteFiles
 from ._streaming import SSHProcess
 from ._transfer import CallerError, Transfer
-from ._translate import TRANSFER_LOST_HINT
 
 # What a transfer that is stopped may take to close and remove on the server what it had opened.
 _CLEAN_SECONDS = 1.0
@@ -152,8 +150,6 @@ class Engine:
         except CallerError as error:
             raise error.error from error.error.__cause__
         except TransportError as error:
-            if isinstance(error, ConnectionLostError):
-                error.hint = TRANSFER_LOST_HINT
             raise typed(error, transfer, self._name) from error.__cause__
         except TimeoutError as error:
             if not clock.expired():

@@ -35,10 +35,7 @@ _BY_KIND: tuple[tuple[type[asyncssh.SFTPError], int], ...] = (
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4095
 _SAY_NO_MORE = "a quota may be used up, or a limit of the server's reached: ask there"
-_REPEAT = (
-    "put or get it again: each file is there whole or not at all; with overwrite=False what has"
-    " arrived is in the way. The next call connects"
-)
+_REPEAT = "repeat it: no file is there in part. The next call connects"
 
 
 def typed(error: Exception, transfer: Transfer, name: str) -> TransportError:

@@ -177,7 +177,6 @@ _LOST_HINT = {
     Delivery.UNKNOWN: "find out whether it ran before you send it again",
 }
 
-TRANSFER_LOST_HINT = "repeat it: no file is there in part; the next call connects"
 """Of a put or get that broke off, whatever it did."""
 
 
