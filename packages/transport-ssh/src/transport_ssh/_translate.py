@@ -177,8 +177,6 @@ _LOST_HINT = {
     Delivery.UNKNOWN: "find out whether it ran before you send it again",
 }
 
-"""Of a put or get that broke off, whatever it did."""
-
 
 def lost_error(
     reason: BaseException | None,
