@@ -224,9 +224,9 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
             hop_log=_log(stack, endpoint.via) if endpoint.via else None,
         ),
         faults=LoginFaults(
-            login=_sessions(stack, endpoint),
-            hop=_sessions(stack, endpoint.via) if endpoint.via else None,
-            host_key=_host_key(stack, daemon) if endpoint.name in _ALONE.values() else None,
+            login=Sessions.of(stack, endpoint),
+            hop=Sessions.of(stack, endpoint.via) if endpoint.via else None,
+            host_key=HostKey.of(stack, daemon) if endpoint.name in _ALONE.values() else None,
         ),
         minimum=FILES_MINIMUM if name in _FILES_ONLY else MINIMUM,
         home=endpoint.home,
@@ -282,17 +282,6 @@ def _login_key(endpoint: Endpoint) -> str:
 
 def _log(stack: Stack, endpoint: Endpoint) -> ServerLog:
     return ServerLog(stack.logs[_daemon(endpoint)], endpoint.user)
-
-
-def _sessions(stack: Stack, endpoint: Endpoint) -> Sessions:
-    return Sessions(daemon=stack.pids[_daemon(endpoint)], user=endpoint.user)
-
-
-def _host_key(stack: Stack, daemon: str) -> HostKey:
-    return HostKey(
-        daemon=stack.pids[daemon], key=stack.host_keys[daemon], spare=stack.spare_host_key,
-        log=stack.logs[daemon],
-    )  # fmt: skip
 
 
 def _variants(endpoint: Endpoint) -> Mapping[str, Mapping[str, Any]]:
