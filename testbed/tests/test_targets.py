@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from transport_testbed import cli
+from transport_testbed import _state
 from transport_testbed.conformance import HarnessError, Target
 from transport_testbed.conformance._target import NotOfferedError
 from transport_testbed.stack import Stack, providers
@@ -32,7 +32,7 @@ def client(places: Places, target: Target, command: str) -> subprocess.Popen[byt
     stack: Stack = places.shared.get()
     known, config = Path(stack.root, "known"), Path(stack.root, "config")
     known.write_text("".join(each.known_hosts for each in stack.endpoints))
-    config.write_text(cli.ssh_config(stack, known))
+    config.write_text(_state.ssh_config(stack, known))
     argv = [str(Path(stack.root, "openssh", "ssh")), "-F", str(config)]
     argv += [target.facts["endpoint"].name, command]
     pipe = subprocess.PIPE
@@ -183,26 +183,3 @@ def test_a_worker_that_was_told_of_no_stack_has_an_error(tmp_path: Path) -> None
     worker = Places("auto", str(tmp_path / "stack.json"), mine=False)
     with pytest.raises(HarnessError, match="controlling process"), worker.open("direct"):
         pass
-
-
-def test_up_status_down(
-    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    """What is left up is found again, can be logged in to as printed, and is taken down."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert cli.main(["status"]) == 1
-    assert cli.main(["up", "--no-slurm"]) == 0
-    try:
-        printed = capsys.readouterr().out
-        line = next(line for line in printed.splitlines() if line.endswith(" jump-bash"))
-        said = subprocess.run(["sh", "-c", f"{line} echo in"], capture_output=True, check=False)
-        assert said.stdout == b"in\n", said.stderr
-        assert cli.main(["up"]) == 0
-        assert capsys.readouterr().out.startswith("up already")
-        assert cli.main(["status"]) == 0
-    finally:
-        assert cli.main(["down"]) == 0
-    assert cli.main(["down"]) == 0
-    assert cli.main(["status"]) == 1
-    assert not list(tmp_path.glob("transport-testbed/*"))
