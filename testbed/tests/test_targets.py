@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,3 +185,45 @@ def test_a_worker_that_was_told_of_no_stack_has_an_error(tmp_path: Path) -> None
     worker = Places("auto", str(tmp_path / "stack.json"), mine=False)
     with pytest.raises(HarnessError, match="controlling process"), worker.open("direct"):
         pass
+
+
+#: A program that opens a place and says where it keeps what; it is killed then.
+RUNNER = """
+import os, sys, time
+from pathlib import Path
+from transport_testbed.targets import Places
+places = Places("native", sys.argv[1])
+places.start(["direct"] if sys.argv[2] == "direct" else [])
+with places.open(sys.argv[2]) as target:
+    os.mkdir(target.workdir + "/closed", 0)
+    print(target.workdir, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", ("here", "direct"))
+def test_what_a_killed_run_leaves_is_removed_by_the_next(
+    places: Places, tmp_path: Path, name: str
+) -> None:
+    """Its directories, and what it knew of a stack; a secret is in no other file."""
+    file = tmp_path / "stack.json"
+    argv = (sys.executable, "-c", RUNNER, str(file), name)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        workdir = Path(os.fsdecode(killed.stdout.readline().strip()))
+        assert (workdir / "closed").is_dir()
+        if name == "direct":
+            described = Path(json.loads(file.read_text())["stack"])
+            secret = Stack.from_json(described.read_text()).endpoint("auth-password").secret
+            assert secret not in file.read_text()
+            assert described.stat().st_mode & 0o077 == 0
+            assert workdir.is_relative_to(described.parent)
+        killed.kill()
+    after = Places("none", str(tmp_path / "another.json"))
+    with after.open("here"):
+        # Another process may be at it, and done a moment later.
+        end = time.monotonic() + 10
+        while workdir.parent.exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    after.stop()
