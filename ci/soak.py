@@ -62,9 +62,9 @@ class Soak:
         (self.here / "source").write_bytes(os.urandom(SIZE))
         (self.there / "source").write_bytes(os.urandom(SIZE))
         self.marker = "marker-" + secrets.token_hex(16)
-        daemon = f"sshd-{endpoint.server}"
-        self.probe = LocalProbe(log=ServerLog(stack.logs[daemon], endpoint.user))
-        self._faults = Sessions(daemon=stack.pids[daemon], user=endpoint.user)
+        log = stack.logs[f"sshd-{endpoint.server}"]
+        self.probe = LocalProbe(log=ServerLog(log, endpoint.user))
+        self._faults = Sessions.of(stack, endpoint)
         via = (Hop(**hop_of(endpoint.via)),) if endpoint.via else ()
         self.transport = SSHTransport(
             SSHOptions(**hop_of(endpoint), via=via, logins_per_minute=100_000)

@@ -34,7 +34,9 @@ def filters(projects: Sequence[Path]) -> Iterator[str]:
         text = workflow.read_text() if workflow.exists() else ""
         if f" -- {folder}/tests\n" not in text:
             yield f"{workflow}: does not run {folder}/tests"
-        due = SHARED | {str(workflow)} | {f"{each}/**" for each in _reached(folder, direct)}
+        used = _reached(folder, direct)
+        used |= {target for each in used for target in _linked(each)}
+        due = SHARED | {str(workflow)} | {f"{each}/**" for each in used}
         lists = [set(re.findall(r"- (.+)", block)) for block in PATHS.findall(text)]
         if len(lists) != len(("push", "pull_request")):
             yield f"{workflow}: {len(lists)} lists of paths, one each for push and pull_request"
@@ -52,6 +54,13 @@ def _used(folder: Path, homes: Mapping[str, Path]) -> set[Path]:
         if path.name != ELSEWHERE:
             names.update(IMPORTED.findall(path.read_text()))
     return {homes[name] for name in names if name in homes}
+
+
+def _linked(folder: Path) -> set[Path]:
+    """Directories outside of *folder* that are part of it by a link."""
+    links = (path.resolve() for path in (folder / "src").rglob("*") if path.is_symlink())
+    found = {path.relative_to(Path.cwd()) for path in links}
+    return {path for path in found if not path.is_relative_to(folder)}
 
 
 def _reached(folder: Path, direct: Mapping[Path, set[Path]]) -> set[Path]:

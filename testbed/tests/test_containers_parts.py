@@ -187,7 +187,8 @@ def test_compose_of_version_2_is_found(
 HOSTILE = {
     "COMPOSE_PROJECT_NAME": "other", "COMPOSE_PROFILES": "accounting", "COMPOSE_FILE": "/x",
     "COMPOSE_ENV_FILES": "/other.env", "DOCKER_CONTEXT": "other", "TESTBED_ROOT": "/other",
-    "TESTBED_RUN": "other", "TESTBED_OWNER": "other", "TESTBED_UID": "0", "TESTBED_RUNNER": "7",
+    "TESTBED_RUN": "other", "TESTBED_OWNER": "other", "TESTBED_RECORD": "other",
+    "TESTBED_UID": "0", "TESTBED_RUNNER": "7",
     "TESTBED_PROFILES": "workstation", "TESTBED_IMAGES": "other", "TESTBED_INTERVAL": "1s",
     "INTERCEDE_TESTBED_TOKEN": "other",
 }  # fmt: skip
@@ -213,7 +214,8 @@ def test_compose_is_called_for_this_run_whatever_the_environment_says(
     assert "DOCKER_CONTEXT" not in environment
     expected = {
         "TESTBED_ROOT": str(run.root), "TESTBED_RUN": run.token, "TESTBED_OWNER": engine.owner(),
-        "TESTBED_UID": str(login_uid()), "TESTBED_RUNNER": str(os.geteuid()),
+        "TESTBED_RECORD": run.record(), "TESTBED_UID": str(login_uid()),
+        "TESTBED_RUNNER": str(os.geteuid()),
         "TESTBED_PROFILES": "accounting", "TESTBED_IMAGES": images.prefix(),
         "TESTBED_INTERVAL": "60s", "DOCKER_HOST": "unix:///here",
         "INTERCEDE_TESTBED_TOKEN": run.token,

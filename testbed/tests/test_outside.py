@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import secrets
+import signal
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from transport_testbed._faults import Sessions
-from transport_testbed._outside import LocalProbe, ServerLog
+from transport_testbed._outside import LocalProbe, ServerLog, content_of, pids, stat_of
 from transport_testbed.conformance import HarnessError
+from transport_testbed.stack._runs import TOKEN_VARIABLE, Run
 
 PROBE = LocalProbe()
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -41,16 +45,18 @@ def test_files(tmp_path: Path) -> None:
 
 def test_processes_are_found_by_environment_and_by_argv() -> None:
     """Not the suite itself, nor what has ended and waits to be collected."""
-    for argv, env in ((SLEEP, {"X": "tt-marker"}), ([*SLEEP, "tt-marker"], {})):
+    # Random: another run of these tests is none of ours.
+    marker = f"marker-{secrets.token_hex(16)}"
+    for argv, env in ((SLEEP, {"X": marker}), ([*SLEEP, marker], {})):
         with subprocess.Popen(argv, env=env) as process:
             # Between fork and exec it has our argv.
             end = time.monotonic() + 5
-            while (found := PROBE.processes("tt-marker")) != [process.pid]:
+            while (found := PROBE.processes(marker)) != [process.pid]:
                 assert time.monotonic() < end, found
             assert any(b"time.sleep(60)" in line for line in PROBE.command_lines())
             process.kill()
             end = time.monotonic() + 5
-            while PROBE.processes("tt-marker"):
+            while PROBE.processes(marker):
                 assert time.monotonic() < end
 
 
@@ -91,10 +97,52 @@ def test_attempts_are_found_in_a_log(line: str, attempts: int, tmp_path: Path) -
     assert LocalProbe(hop_log=ServerLog(str(log), "u")).attempts_at_hop() == attempts
 
 
-def test_a_cut_that_cuts_nothing_is_an_error_of_the_testbed() -> None:
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """A run without a server."""
+    made = Run.create(keep=False)
+    yield made
+    made.end()
+
+
+def test_a_cut_that_cuts_nothing_is_an_error_of_the_testbed(run: Run) -> None:
     """A fault that was not there has tested nothing."""
     with (
         pytest.raises(HarnessError, match="nothing broken"),
-        Sessions(daemon=os.getpid(), user="nobody").cut(),
+        Sessions(run=run, daemon=os.getpid(), user="nobody").cut(),
     ):
         pass
+
+
+@pytest.mark.parametrize("carrier", ("it", "its parent", ""))
+def test_a_session_of_another_run_is_not_cut(run: Run, carrier: str) -> None:
+    """Whatever its title is, and whoever started it: it or what it descends from has the token."""
+    user = f"u{secrets.token_hex(8)}"
+    own = run.token if carrier == "it" else ""
+    how = f"{TOKEN_VARIABLE}={own} bash -c \"exec -a 'sshd: {user}@notty' sleep 60\" & wait"
+    environment = {**os.environ, TOKEN_VARIABLE: run.token if carrier == "its parent" else ""}
+    sessions = Sessions(run=run, daemon=os.getpid(), user=user)
+    with subprocess.Popen(["bash", "-c", how], env=environment, start_new_session=True) as parent:
+        try:
+            session = titled(f"sshd: {user}@notty")
+            assert sessions.pids() == ([session] if carrier else [])
+            if carrier:
+                with sessions.cut() as ended:
+                    assert ended == 1
+            else:
+                # As if its number had been another's a moment ago.
+                run.send([session], signal.SIGKILL, sessions._has)
+                assert stat_of(session)[0] == "S"
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def titled(title: str) -> int:
+    """The process that shows this title; it is waited for."""
+    end = time.monotonic() + 10
+    while True:
+        for pid in pids():
+            if content_of(pid, "cmdline").startswith(title.encode()):
+                return pid
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from typing import Any
 
 import pytest
 from transport_testbed.stack import Stack, StackError
-from transport_testbed.stack._runs import Run, runs
+from transport_testbed.stack._runs import Run, runs, state_directory
 from transport_testbed.stack.containers import engine, images
 
 from .containers_client import (
@@ -121,7 +123,10 @@ def new(stack: Stack) -> set[bytes]:
 
 
 def test_what_a_killed_runner_leaves_is_swept() -> None:
-    """Several at once may sweep. What is kept, by hand, or of a runner that lives is left alone."""
+    """Several at once may sweep, one of them where the records of runs are out of sight.
+
+    What is kept, by hand, or of a runner that lives is left alone.
+    """
     docker = engine.client()
     with runner() as living:
         # The first start on a machine builds the images, and a container by hand needs one.
@@ -131,6 +136,10 @@ def test_what_a_killed_runner_leaves_is_swept() -> None:
                 lost, kept = started(killed), started(keeper)
             try:
                 assert left(lost.token)
+                sweep_elsewhere()
+                assert engine.containers(lost.token) == []
+                assert engine.containers(kept.token)
+                assert engine.containers(alive.token)
                 with ThreadPoolExecutor(3) as pool:
                     list(pool.map(lambda _: PROVIDER.sweep(), range(3)))
                 assert left(lost.token) == []
@@ -143,6 +152,14 @@ def test_what_a_killed_runner_leaves_is_swept() -> None:
                 PROVIDER.stop(kept)
     PROVIDER.sweep()
     assert left(kept.token) + left(alive.token) == []
+
+
+def sweep_elsewhere() -> None:
+    """Sweep in a process that has a /tmp of its own, as those of services have."""
+    code = "from transport_testbed.stack.containers import ContainersProvider as P; P().sweep()"
+    hidden = 'mount -t tmpfs none "$0" && exec "$@"'
+    within = ("unshare", "-m", "sh", "-c", hidden, str(state_directory()))
+    subprocess.run((*within, sys.executable, "-c", code), check=True)
 
 
 @contextmanager
@@ -240,3 +257,18 @@ def test_a_part_that_fails_is_named_with_its_last_words(broken: tuple[Path, list
     words = "c1: odd ended; its last words:\nout of order"
     assert caught.value.output.endswith(words)
     assert [left(run.token) for run in made] == [[]]
+
+
+def test_a_base_that_was_made_here_is_removed_as_the_images_are(tmp_path: Path) -> None:
+    """By the label that compose/README.md names."""
+    archive = tmp_path / "base.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(__file__, "file")
+    name = f"intercede-testbed-{secrets.token_hex(8)}:made"
+    images._import(archive, name)
+    docker = engine.client()
+    try:
+        asked = {"label": images.LABEL.partition("=")[0]}
+        assert name in [tag for each in docker.images.list(filters=asked) for tag in each.tags]
+    finally:
+        docker.images.remove(name)

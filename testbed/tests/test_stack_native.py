@@ -237,9 +237,10 @@ def test_what_a_killed_runner_leaves_is_swept(stack: Stack) -> None:
         ssh(lost, "jump-bash", "sleep 1000 >/dev/null 2>&1 &")
         runner.send_signal(signal.SIGKILL)
     assert eventually(lambda: len(carriers(lost.token)) <= 1, 3)
-    assert lost.root in PROVIDER.sweep()
+    # Another process may be at it, and done a moment later.
+    PROVIDER.sweep()
+    assert eventually(lambda: not Path(lost.root).exists())
     assert carriers(lost.token) == []
-    assert not Path(lost.root).exists()
     assert ssh(stack, "bash", "echo alive") == "alive\n"
 
 

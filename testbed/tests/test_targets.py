@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from transport_testbed import cli
+from transport_testbed import _state
 from transport_testbed.conformance import HarnessError, Target
 from transport_testbed.conformance._target import NotOfferedError
 from transport_testbed.stack import Stack, providers
@@ -32,7 +34,7 @@ def client(places: Places, target: Target, command: str) -> subprocess.Popen[byt
     stack: Stack = places.shared.get()
     known, config = Path(stack.root, "known"), Path(stack.root, "config")
     known.write_text("".join(each.known_hosts for each in stack.endpoints))
-    config.write_text(cli.ssh_config(stack, known))
+    config.write_text(_state.ssh_config(stack, known))
     argv = [str(Path(stack.root, "openssh", "ssh")), "-F", str(config)]
     argv += [target.facts["endpoint"].name, command]
     pipe = subprocess.PIPE
@@ -185,24 +187,43 @@ def test_a_worker_that_was_told_of_no_stack_has_an_error(tmp_path: Path) -> None
         pass
 
 
-def test_up_status_down(
-    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    """What is left up is found again, can be logged in to as printed, and is taken down."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert cli.main(["status"]) == 1
-    assert cli.main(["up", "--no-slurm"]) == 0
-    try:
-        printed = capsys.readouterr().out
-        line = next(line for line in printed.splitlines() if line.endswith(" jump-bash"))
-        said = subprocess.run(["sh", "-c", f"{line} echo in"], capture_output=True, check=False)
-        assert said.stdout == b"in\n", said.stderr
-        assert cli.main(["up"]) == 0
-        assert capsys.readouterr().out.startswith("up already")
-        assert cli.main(["status"]) == 0
-    finally:
-        assert cli.main(["down"]) == 0
-    assert cli.main(["down"]) == 0
-    assert cli.main(["status"]) == 1
-    assert not list(tmp_path.glob("transport-testbed/*"))
+#: A program that opens a place and says where it keeps what; it is killed then.
+RUNNER = """
+import os, sys, time
+from pathlib import Path
+from transport_testbed.targets import Places
+places = Places("native", sys.argv[1])
+places.start(["direct"] if sys.argv[2] == "direct" else [])
+with places.open(sys.argv[2]) as target:
+    os.mkdir(target.workdir + "/closed", 0)
+    print(target.workdir, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", ("here", "direct"))
+def test_what_a_killed_run_leaves_is_removed_by_the_next(
+    places: Places, tmp_path: Path, name: str
+) -> None:
+    """Its directories, and what it knew of a stack; a secret is in no other file."""
+    file = tmp_path / "stack.json"
+    argv = (sys.executable, "-c", RUNNER, str(file), name)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        workdir = Path(os.fsdecode(killed.stdout.readline().strip()))
+        assert (workdir / "closed").is_dir()
+        if name == "direct":
+            described = Path(json.loads(file.read_text())["stack"])
+            secret = Stack.from_json(described.read_text()).endpoint("auth-password").secret
+            assert secret not in file.read_text()
+            assert described.stat().st_mode & 0o077 == 0
+            assert workdir.is_relative_to(described.parent)
+        killed.kill()
+    after = Places("none", str(tmp_path / "another.json"))
+    with after.open("here"):
+        # Another process may be at it, and done a moment later.
+        end = time.monotonic() + 10
+        while workdir.parent.exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    after.stop()

@@ -152,7 +152,7 @@ async def test_a_temporary_of_a_script_that_was_killed_is_removed(
     """With the connection: at the next login; alone: at once (FILE-02)."""
     (tmp_path / "source").write_bytes(b"n" * (8 * MIB))
     found = options(stack)
-    faults = Sessions(daemon=stack.pids["sshd-no-sftp"], user=found.user or "")
+    faults = Sessions.of(stack, stack.endpoint("no-sftp"))
 
     def disturb(done: int, total: int | None) -> None:
         if done != 6 * MIB:  # more than a window: the script is there

@@ -174,7 +174,7 @@ async def test_a_put_by_sh_that_ends_early_leaves_no_temporary(
     source, there = tmp_path / "source", Path(place, "file")
     source.write_bytes(b"n" * (8 * MIB))
     there.write_bytes(b"old")
-    faults = Sessions(daemon=stack.pids["sshd-no-sftp"], user=endpoint.user)
+    faults = Sessions.of(stack, endpoint)
     wanted = {
         "cancel": asyncio.CancelledError,
         "cut": ConnectionLostError,

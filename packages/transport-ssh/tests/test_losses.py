@@ -58,8 +58,7 @@ def options(stack: Stack, name: str, **more: Any) -> SSHOptions:
 
 def faults(stack: Stack, name: str) -> Sessions:
     """Return what ends the logins of an endpoint."""
-    endpoint = stack.endpoint(name)
-    return Sessions(daemon=stack.pids[f"sshd-{endpoint.server}"], user=endpoint.user)
+    return Sessions.of(stack, stack.endpoint(name))
 
 
 async def running(transport: SSHTransport, where: Path) -> asyncio.Task[Any]:

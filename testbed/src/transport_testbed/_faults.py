@@ -1,21 +1,23 @@
 """Breaking a login by its server's processes on this machine: ended, stopped, with another key.
 
-Signals nothing but one sshd and its sessions. Must not know any transport, nor the stack.
+Signals nothing but one sshd of a run and its sessions. Must not know any transport.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from transport_testbed._outside import ancestors, content_of, pids, stat_of
 from transport_testbed.conformance._target import HarnessError
+from transport_testbed.stack import Endpoint, Stack
+from transport_testbed.stack._runs import Run
 
 _PATIENCE = 5.0
 """Seconds in which a fault has to be there, or to be healed."""
@@ -27,24 +29,31 @@ _GONE = "ZX"
 class Sessions:
     """The login sessions of one user of one sshd, whose pid is ``daemon``."""
 
+    run: Run
     daemon: int
     user: str
 
+    @classmethod
+    def of(cls, stack: Stack, endpoint: Endpoint) -> Self:
+        """Return the sessions of who logs in there."""
+        daemon = stack.pids[f"sshd-{endpoint.server}"]
+        return cls(run=_run(stack), daemon=daemon, user=endpoint.user)
+
     def pids(self) -> list[int]:
         """Return their processes."""
+        return [pid for pid in pids() if self._has(pid)]
+
+    def _has(self, pid: int) -> bool:
+        """Whether it is one of them: by its title, its sshd, and as proof the run's token."""
         # The title that sshd gives its session processes; sshd-session from 9.8 on.
         title = re.compile(rf"^sshd(-session)?: {re.escape(self.user)}([ @\0]|$)".encode())
-        return [
-            pid
-            for pid in pids()
-            if title.match(content_of(pid, "cmdline")) and self.daemon in ancestors(pid)
-        ]
+        if not title.match(content_of(pid, "cmdline")):
+            return False
+        return self.daemon in ancestors(pid) and self.run.holds(pid)
 
     def signal(self, number: signal.Signals, processes: list[int], states: str) -> None:
         """Signal processes of these sessions, and return when each is in one of the states."""
-        for pid in processes:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+        self.run.send(processes, number, self._has)
         _until(
             lambda: all(stat_of(pid)[0] in states for pid in processes),
             f"sessions {processes} do not show the effect of {number.name}",
@@ -80,10 +89,19 @@ class Sessions:
 class HostKey:
     """The host key file of one sshd, and a spare one; the log tells when it listens."""
 
+    run: Run
     daemon: int
     key: str
     spare: str
     log: str
+
+    @classmethod
+    def of(cls, stack: Stack, server: str) -> Self:
+        """Return that of a server, by its name in ``stack.pids``."""
+        return cls(
+            run=_run(stack), daemon=stack.pids[server], key=stack.host_keys[server],
+            spare=stack.spare_host_key, log=stack.logs[server],
+        )  # fmt: skip
 
     @contextmanager
     def replaced(self) -> Iterator[None]:
@@ -100,14 +118,17 @@ class HostKey:
 
     def _show(self, contents: dict[str, bytes]) -> None:
         """Written in place, for owner and mode; the daemon reads it when it starts again."""
-        if not content_of(self.daemon, "cmdline").startswith(b"sshd: "):
+        if not self._is_sshd(self.daemon):
             raise HarnessError(f"{self.daemon} is no sshd any more: its key was not changed")
         for suffix, data in contents.items():
             Path(self.key + suffix).write_bytes(data)
         before = self._starts()
         # It executes itself again: the same process, the same port, sessions go on.
-        os.kill(self.daemon, signal.SIGHUP)
+        self.run.send([self.daemon], signal.SIGHUP, self._is_sshd)
         _until(lambda: self._starts() > before, f"sshd {self.daemon} did not start again")
+
+    def _is_sshd(self, pid: int) -> bool:
+        return content_of(pid, "cmdline").startswith(b"sshd: ") and self.run.holds(pid)
 
     def _starts(self) -> int:
         return Path(self.log).read_bytes().count(b"\nServer listening on ")
@@ -148,6 +169,10 @@ class LoginFaults:
             raise HarnessError("this server shares its host key with other tests")
         with self.host_key.replaced():
             yield
+
+
+def _run(stack: Stack) -> Run:
+    return Run.recorded(Path(stack.root), stack.token)
 
 
 def _until(condition: Callable[[], bool], otherwise: str) -> None:

@@ -19,12 +19,13 @@ class NoStackError(Exception):
 
 
 class SharedStack:
-    """A stack that is described in a file.
+    """A stack that a file leads to.
 
     Args:
         mode: One of MODES. ``auto`` takes a provider that works here, if there is one; a
             provider by its name has to work.
-        file: Where the controlling process describes it; in no one else's reach to guess.
+        file: Where the controlling process says where it is described, or why there is none; in
+            no one else's reach to guess.
         mine: Whether this is the controlling process.
     """
 
@@ -43,12 +44,7 @@ class SharedStack:
         """Start, once; what comes of it is found by ``get``, here and elsewhere."""
         if not self._mine or self.started:
             return
-        text = json.dumps(self._start())
-        new = self._file.with_suffix(".new")
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        # Renamed into place, so that nobody reads half of it.
-        new.rename(self._file)
+        _write(self._file, json.dumps(self._start()))
 
     def _start(self) -> dict[str, str]:
         if self.mode == "none":
@@ -65,7 +61,10 @@ class SharedStack:
             except StackError as error:
                 return {"broken": f"the stack did not start: {error}"}
             self._running = (provider, stack)
-            return {"stack": stack.to_json()}
+            # With its secrets where a sweep has it if we are killed.
+            described = Path(stack.root, "stack.json")
+            _write(described, stack.to_json())
+            return {"stack": str(described)}
         state = "absent" if self.mode == "auto" else "broken"
         return {state: f"no stack: {'; '.join(why_not) or 'no provider'}"}
 
@@ -93,7 +92,7 @@ class SharedStack:
             raise NoStackError(told["absent"])
         if "broken" in told:
             raise StackError("stack", told["broken"])
-        return Stack.from_json(told["stack"])
+        return Stack.from_json(Path(told["stack"]).read_text())
 
     def stop(self) -> None:
         """Stop what this process started; twice is silent."""
@@ -103,3 +102,12 @@ class SharedStack:
             provider.stop(stack)
         if self._mine:
             self._file.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write what nobody else may read."""
+    new = path.with_suffix(".new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    # Renamed into place, so that nobody reads half of it.
+    new.rename(path)

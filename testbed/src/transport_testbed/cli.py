@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from transport_testbed import _compare, _inside, _reports
-from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec, providers
+from transport_testbed import _compare, _inside, _reports, _state
+from transport_testbed.stack import Provider, Stack, StackError, StackSpec, providers
 
 #: Stacks that are brought up, by their providers' names.
 STACKS = ("native", "containers")
@@ -90,11 +90,12 @@ def stacks() -> int:
 
 def up(spec: StackSpec, name: str | None = None) -> int:
     """Start a stack that outlives this process; one that runs already is kept."""
-    stack = _load()
-    if stack is not None and _runs(stack):
+    stack = _state.load()
+    if stack is not None and _provider(stack).runs(stack):
         _say("up already")
         _say(*_how_to_reach(stack))
         return 0
+    _state.prepare()
     why_not = []
     for provider in providers():
         if provider.name not in ([name] if name else STACKS):
@@ -102,46 +103,58 @@ def up(spec: StackSpec, name: str | None = None) -> int:
         if reason := provider.unavailable():
             why_not.append(f"{provider.name}: {reason}")
             continue
-        stack = provider.start(spec, keep=True)
-        try:
-            _save(stack)
-        except BaseException:
-            # Without its description nobody could take it down.
-            provider.stop(stack)
-            raise
-        _say(f"up in {stack.timings['total']:.2f} s: {_versions(stack)}")
-        _say(*_how_to_reach(stack))
+        if stack is not None:
+            # It died; what is left of it would be nobody's once another one is described there.
+            _provider(stack).stop(stack)
+        _start(provider, spec)
         return 0
     print("; ".join(why_not), file=sys.stderr)  # noqa: T201 - a command line prints
     return 1
 
 
+def _start(provider: Provider, spec: StackSpec) -> None:
+    stack = provider.start(spec, keep=True)
+    try:
+        _state.save(stack)
+    except BaseException:
+        # Without its description nobody could take it down.
+        provider.stop(stack)
+        raise
+    _say(f"up in {stack.timings['total']:.2f} s: {_versions(stack)}")
+    _say(*_how_to_reach(stack))
+
+
 def down() -> int:
-    """Stop what ``up`` left; nothing to stop is no error."""
-    stack = _load()
+    """Stop what ``up`` left, of whatever version; nothing to stop is no error."""
+    stack = _state.remains()
     if stack is None:
         _say("nothing is up")
         return 0
-    for provider in providers():
-        if provider.name == stack.provider:
-            provider.stop(stack)
-    shutil.rmtree(_folder())
+    _provider(stack).stop(stack)
+    _state.remove()
     _say("down")
     return 0
 
 
 def status() -> int:
     """Say whether a stack is up; the exit code says it as well."""
-    stack = _load()
-    if stack is None or not _runs(stack):
+    stack = _state.load()
+    if stack is None or not _provider(stack).runs(stack):
         _say("nothing is up" if stack is None else "it died; down removes what is left")
         return 1
     _say(f"up: {_versions(stack)}", *_how_to_reach(stack))
     return 0
 
 
+def _provider(stack: Stack) -> Provider:
+    for each in providers():
+        if each.name == stack.provider:
+            return each
+    raise StackError(stack.provider, "this version of the testbed has no such stack")
+
+
 def _how_to_reach(stack: Stack) -> Iterator[str]:
-    config = shlex.quote(str(_folder() / "config"))
+    config = shlex.quote(str(_state.folder() / "config"))
     ssh = shlex.quote(shutil.which("ssh") or str(Path(stack.root, "openssh", "ssh")))
     yield "log in:"
     yield from (
@@ -150,37 +163,15 @@ def _how_to_reach(stack: Stack) -> Iterator[str]:
     yield f"also: {' '.join(each.name for each in stack.endpoints)}"
     if not stack.isolated:
         yield f"not isolated: {stack.why_not_isolated}"
-    if stack.environment:
-        yield "Slurm from this machine:"
+    if "SLURM_CONF" not in stack.environment:
+        return
+    yield "Slurm from this machine:"
     for name, value in stack.environment.items():
         # The PATH of whoever pastes it, with the stack's tools before it.
         own = value.split(":", 1)[0]
         yield f"  export {name}=" + (
             f'{shlex.quote(own)}:"$PATH"' if name == "PATH" else shlex.quote(value)
         )
-
-
-def ssh_config(stack: Stack, known_hosts: Path) -> str:
-    """Return a configuration of OpenSSH's client with a host for each endpoint."""
-    return "\n".join(_block(each, known_hosts) for each in stack.endpoints)
-
-
-def _block(endpoint: Endpoint, known_hosts: Path) -> str:
-    lines = [
-        f"Host {endpoint.name}",
-        f"  HostName {endpoint.host}",
-        f"  Port {endpoint.port}",
-        f"  User {endpoint.user}",
-        f'  IdentityFile "{endpoint.identity or "none"}"',
-        f'  IdentityAgent "{endpoint.agent or "none"}"',
-        "  IdentitiesOnly yes",
-        f'  UserKnownHostsFile "{known_hosts}"',
-        "  GlobalKnownHostsFile /dev/null",
-        "  StrictHostKeyChecking yes",
-    ]
-    lines += [f'  CertificateFile "{endpoint.certificate}"'] if endpoint.certificate else []
-    lines += [f"  ProxyJump {endpoint.via.name}"] if endpoint.via else []
-    return "\n".join(lines) + "\n"
 
 
 def _has(stack: Stack, name: str) -> bool:
@@ -191,34 +182,11 @@ def _versions(stack: Stack) -> str:
     return ", ".join(f"{name} {version}" for name, version in stack.versions.items())
 
 
-def _runs(stack: Stack) -> bool:
-    """Whether its daemons are there; their root is gone if somebody else stopped it."""
-    pids = stack.pids.values()
-    return Path(stack.root).is_dir() and all(Path(f"/proc/{pid}").exists() for pid in pids)
-
-
-def _folder() -> Path:
-    """Directory of what ``up`` left: the description, and what an ssh client needs."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "transport-testbed"
-
-
-def _save(stack: Stack) -> None:
-    folder = _folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known_hosts = folder / "known_hosts"
-    known_hosts.write_text("".join(each.known_hosts for each in stack.endpoints))
-    (folder / "config").write_text(ssh_config(stack, known_hosts))
-    (folder / "stack.json").write_text(stack.to_json())
-
-
-def _load() -> Stack | None:
-    try:
-        return Stack.from_json((_folder() / "stack.json").read_text())
-    except FileNotFoundError:
-        return None
-
-
 def _say(*lines: str) -> None:
-    for line in lines:
-        print(line)  # noqa: T201 - a command line prints
+    try:
+        for line in lines:
+            print(line)  # noqa: T201 - a command line prints
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has had enough. What is still buffered goes nowhere, and without an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,8 @@ from transport_testbed._outside import LocalProbe, ServerLog
 from transport_testbed._shared import NoStackError, SharedStack
 from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
 from transport_testbed.stack import Endpoint, Stack, StackError, StackSpec
+from transport_testbed.stack._runs import Run, sweep
+from transport_testbed.stack._trees import remove
 
 HERE = "here"
 STACK = "stack"
@@ -84,6 +85,7 @@ class Places:
 
     def __init__(self, mode: str, stack_file: str, *, mine: bool = True) -> None:
         self.shared = SharedStack(mode, stack_file, mine=mine)
+        self._own: Run | None = None
 
     def start(self, wanted: Iterable[str]) -> None:
         """Start the stack if one of the places needs it."""
@@ -91,8 +93,18 @@ class Places:
             self.shared.start()
 
     def stop(self) -> None:
-        """Stop the stack if this process started it."""
+        """Stop the stack if this process started it, and end what tests left here."""
         self.shared.stop()
+        own, self._own = self._own, None
+        if own:
+            own.end()
+
+    def _here(self) -> str:
+        """Return the directory of this process: as a run's, it is swept if we are killed."""
+        if self._own is None:
+            sweep()
+            self._own = Run.create(keep=False)
+        return str(self._own.root)
 
     def facts(self) -> dict[str, Any]:
         """Return what a report says of the stack; empty if none was started."""
@@ -115,7 +127,7 @@ class Places:
     def open(self, name: str, *, alone: bool = False) -> Iterator[Target]:
         """Open a fresh place; *alone*: while no other process has one on the same server."""
         if name == HERE:
-            with _workdir(None, None) as workdir:
+            with _workdir(self._here()) as workdir:
                 yield _here(workdir)
             return
         stack = self._stack()
@@ -123,11 +135,12 @@ class Places:
             raise NotOfferedError("Slurm's commands are within the containers: see 'inside'")
         endpoint = None if name == STACK else _endpoint(stack, name, alone=alone)
         server = endpoint.server if endpoint else STACK
-        with _turn(stack, server, alone=alone), _workdir(stack, endpoint) as workdir:
+        uid = stack.uid if endpoint else None
+        with _turn(stack, server, alone=alone), _workdir(stack.root, uid) as workdir:
             target = (
                 _remote(stack, name, endpoint, workdir) if endpoint else _within(stack, workdir)
             )
-            with _workdir(None, None) as folder:
+            with _workdir(self._here()) as folder:
                 yield _by_config(stack, target, folder) if name == "ssh-config" else target
 
     def _stack(self) -> Stack:
@@ -157,25 +170,15 @@ def _turn(stack: Stack, server: str, *, alone: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _workdir(stack: Stack | None, endpoint: Endpoint | None) -> Iterator[str]:
+def _workdir(base: str, uid: int | None = None) -> Iterator[str]:
     """Make a directory that belongs to who logs in, and remove it whatever is in it then."""
-    path = tempfile.mkdtemp(prefix="work-", dir=stack.root if stack else None)
+    path = tempfile.mkdtemp(prefix="work-", dir=base)
     try:
-        if stack and endpoint and os.geteuid() == 0:
-            os.chown(path, stack.uid, stack.uid)
+        if uid is not None and os.geteuid() == 0:
+            os.chown(path, uid, uid)
         yield os.path.realpath(path)
     finally:
-        _remove(path)
-
-
-def _remove(path: str) -> None:
-    """Remove a tree, even where a test has taken the permissions off a directory."""
-    for folder, names, _ in os.walk(os.fsencode(path)):
-        for name in names:
-            child = os.path.join(folder, name)
-            if not os.path.islink(child):
-                os.chmod(child, 0o700)
-    shutil.rmtree(os.fsencode(path), ignore_errors=True)
+        remove(Path(path))
 
 
 def _here(workdir: str) -> Target:
@@ -224,9 +227,9 @@ def _remote(stack: Stack, name: str, endpoint: Endpoint, workdir: str) -> Target
             hop_log=_log(stack, endpoint.via) if endpoint.via else None,
         ),
         faults=LoginFaults(
-            login=_sessions(stack, endpoint),
-            hop=_sessions(stack, endpoint.via) if endpoint.via else None,
-            host_key=_host_key(stack, daemon) if endpoint.name in _ALONE.values() else None,
+            login=Sessions.of(stack, endpoint),
+            hop=Sessions.of(stack, endpoint.via) if endpoint.via else None,
+            host_key=HostKey.of(stack, daemon) if endpoint.name in _ALONE.values() else None,
         ),
         minimum=FILES_MINIMUM if name in _FILES_ONLY else MINIMUM,
         home=endpoint.home,
@@ -282,17 +285,6 @@ def _login_key(endpoint: Endpoint) -> str:
 
 def _log(stack: Stack, endpoint: Endpoint) -> ServerLog:
     return ServerLog(stack.logs[_daemon(endpoint)], endpoint.user)
-
-
-def _sessions(stack: Stack, endpoint: Endpoint) -> Sessions:
-    return Sessions(daemon=stack.pids[_daemon(endpoint)], user=endpoint.user)
-
-
-def _host_key(stack: Stack, daemon: str) -> HostKey:
-    return HostKey(
-        daemon=stack.pids[daemon], key=stack.host_keys[daemon], spare=stack.spare_host_key,
-        log=stack.logs[daemon],
-    )  # fmt: skip
 
 
 def _variants(endpoint: Endpoint) -> Mapping[str, Mapping[str, Any]]:

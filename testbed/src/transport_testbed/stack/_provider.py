@@ -44,7 +44,14 @@ class Provider(Protocol):
         ...
 
     def stop(self, stack: Stack) -> None:
-        """End everything of *stack*, from any process. Stopping twice is silent."""
+        """End everything of *stack*, from any process. Stopping twice is silent.
+
+        Its provider, token and root are enough. Raises StackError when something does not end.
+        """
+        ...
+
+    def runs(self, stack: Stack) -> bool:
+        """Whether all of *stack* is there and at work, and no part of it has ended."""
         ...
 
     def sweep(self) -> list[str]:

@@ -1,6 +1,6 @@
 """One run of a stack on this machine: its directory, its token, and the processes that carry it.
 
-The only module that ends processes. It must not know what they are.
+The only module that signals processes, those of a run alone. It must not know what they are.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ import json
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
+
+from transport_testbed.stack import _proc
+from transport_testbed.stack._provider import StackError
+from transport_testbed.stack._trees import remove
 
 TOKEN_VARIABLE = "INTERCEDE_TESTBED_TOKEN"  # noqa: S105 - a name, no secret
 
@@ -27,6 +30,8 @@ ALIASES = ("/tmp", "/var/tmp")  # noqa: S108 - see above
 
 #: Seconds that a process may take to end after TERM, before KILL.
 GRACE = 0.5
+#: Seconds that the kernel may take to end what was killed; a loaded machine needs some.
+PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,9 @@ class Run:
     owner_started: int
     #: The owner means to leave this run behind.
     keep: bool
+    #: The boot and the namespace in which these numbers of processes and ticks mean anything.
+    boot: str
+    numbers: str
 
     @classmethod
     def create(cls, *, keep: bool) -> Self:
@@ -51,13 +59,47 @@ class Run:
         # The logins may run as another user, who must pass through here.
         root.chmod(0o755)
         owner = os.getpid()
-        run = cls(token=token, root=root, started=_now(), owner=owner,
-                  owner_started=_started(owner) or 0, keep=keep)  # fmt: skip
-        record = {**asdict(run), "root": str(root)}
+        run = cls(token=token, root=root, started=_proc.now(), owner=owner,
+                  owner_started=_proc.started(owner) or 0, keep=keep,
+                  boot=_proc.boot(), numbers=_proc.numbers())  # fmt: skip
         # Renamed into place, so that a sweep at the same time never reads half of it.
-        (root / "run.json.new").write_text(json.dumps(record))
+        (root / "run.json.new").write_text(run.record())
         (root / "run.json.new").rename(root / "run.json")
         return run
+
+    def record(self) -> str:
+        """Write down all of it, in one line."""
+        return json.dumps({**asdict(self), "root": str(self.root)})
+
+    @classmethod
+    def from_record(cls, text: str) -> Self:
+        """Read what ``record`` wrote; ValueError or TypeError if it did not write that."""
+        facts = json.loads(text)
+        run = cls(**{**facts, "root": Path(str(facts["root"]))})
+        if run.root.name != run.token:
+            message = f"{run.root} is not the directory of run {run.token}"
+            raise ValueError(message)
+        return run
+
+    @classmethod
+    def load(cls, root: Path) -> Self:
+        """Read the record of the run in *root*; OSError, ValueError or TypeError without one."""
+        run = cls.from_record((root / "run.json").read_text())
+        return replace(run, root=root)
+
+    @classmethod
+    def recorded(cls, root: Path, token: str) -> Self:
+        """The run called *token*, even when its record is gone: for who knows that he may end it.
+
+        Nothing is swept by that: without a record, nobody knows whether it has an owner.
+        """
+        if root.name != token:
+            message = f"{root} is not the directory of run {token}"
+            raise ValueError(message)
+        with suppress(OSError, ValueError, TypeError):
+            return cls.load(root)
+        return cls(token=token, root=root, started=0, owner=0, owner_started=0, keep=True,
+                   boot=_proc.boot(), numbers=_proc.numbers())  # fmt: skip
 
     def alias(self, target: Path, length: int) -> str:
         """Make another name for *target* of exactly *length* characters; it ends with the run."""
@@ -79,31 +121,15 @@ class Run:
                 if os.readlink(link).startswith(f"{self.root}/"):
                     os.unlink(link)
 
-    @classmethod
-    def load(cls, root: Path) -> Self:
-        """Read the record of the run in *root*; OSError or ValueError when there is none."""
-        facts = json.loads((root / "run.json").read_text())
-        return cls(**{**facts, "root": root})
-
-    @classmethod
-    def recorded(cls, root: Path, token: str) -> Self:
-        """The run called *token*, even when its directory is gone already."""
-        if root.name != token:
-            message = f"{root} is not the directory of run {token}"
-            raise ValueError(message)
-        with suppress(OSError, ValueError, TypeError):
-            return cls.load(root)
-        return cls(token=token, root=root, started=0, owner=0, owner_started=0, keep=False)
-
-    @classmethod
-    def of_token(cls, token: str) -> Self:
-        """The run called *token* of this user; one without a record has no owner any more."""
-        return cls.recorded(state_directory() / token, token)
-
     @property
     def orphaned(self) -> bool:
-        """Whether the owner died without stopping a run that it did not mean to leave."""
-        return not self.keep and _started(self.owner) != self.owner_started
+        """Whether the owner died without stopping a run that it did not mean to leave.
+
+        By proof: an owner that cannot be looked up from here may live.
+        """
+        if self.keep or self.numbers != _proc.numbers():
+            return False
+        return self.boot != _proc.boot() or _proc.started(self.owner) != self.owner_started
 
     def carried_by(self, pid: int) -> bool:
         """Whether process *pid* belongs to this run, by proof and not by likeness.
@@ -112,8 +138,8 @@ class Run:
         title over theirs, so an executable inside this run's own directory is proof as well; of
         an agent, which lets nobody look at either, the name that it was called by.
         """
-        started = _started(pid)
-        if started is None or started < self.started:
+        started = _proc.started(pid)
+        if self.boot != _proc.boot() or started is None or started < self.started:
             return False
         with suppress(OSError):
             entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -126,53 +152,87 @@ class Run:
             return called.startswith(os.fsencode(f"{self.root}/sbin/"))
         return False
 
+    def holds(self, pid: int) -> bool:
+        """Whether process *pid* or one that it descends from belongs to this run.
+
+        In a container, a server that has written over its environment has nothing of its own to
+        show; what started it has.
+        """
+        return any(self.carried_by(each) for each in _proc.lineage(pid))
+
     def members(self) -> list[int]:
         """Pids of the processes that belong to this run, this process and its parents excepted."""
-        spared = set(_lineage())
-        return [pid for pid in _pids() if pid not in spared and self.carried_by(pid)]
+        spared = set(_proc.lineage(os.getpid()))
+        return [pid for pid in _proc.pids() if pid not in spared and self.carried_by(pid)]
 
     def end(self, first: Iterable[int] = ()) -> None:
-        """End every process of this run, those in *first* first, and remove its directory."""
+        """End every process of this run, those in *first* first, and remove its directory.
+
+        Raises:
+            StackError: One does not end. The directory stays, by which the next sweep finds it.
+        """
         daemons = list(first)
         self._stop(lambda: [pid for pid in daemons if self.carried_by(pid)])
         self._stop(self.members)
+        _proc.reap(daemons)
+        if left := self.members():
+            hint = f"see {', '.join(f'/proc/{pid}/stack' for pid in left)}"
+            raise StackError("stack", f"processes that were killed did not end: {left}", hint=hint)
         self._remove_aliases()
-        _remove(self.root)
-        _reap(daemons)
+        remove(self.root)
 
     def _stop(self, living: Callable[[], list[int]]) -> None:
-        """TERM, a bounded wait, KILL; processes that appear meanwhile get the same."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        """TERM, a bounded wait, KILL, another; processes that appear meanwhile get the same."""
+        for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, PATIENCE)):
             told: set[int] = set()
-            deadline = time.monotonic() + GRACE
-            while (pids := living()) and time.monotonic() < deadline:
-                for pid in set(pids) - told:
-                    self._signal(pid, number)
+            deadline = 0.0
+            while pids := living():
+                self.send(set(pids) - told, number)
                 told.update(pids)
-                _reap(pids)
+                _proc.reap(pids)
+                # From the first signal on: to look for whom to send it to may take long.
+                deadline = deadline or time.monotonic() + seconds
+                if time.monotonic() > deadline:
+                    break
                 time.sleep(0.005)
 
-    def _signal(self, pid: int, number: signal.Signals) -> None:
-        """Signal *pid* if it belongs to this run; the pidfd holds it while that is checked."""
-        try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        try:
-            if self.carried_by(pid):
-                signal.pidfd_send_signal(handle, number)
-        except ProcessLookupError:
-            pass
-        finally:
-            os.close(handle)
+    def send(
+        self,
+        pids: Iterable[int],
+        number: signal.Signals,
+        proof: Callable[[int], bool] | None = None,
+    ) -> None:
+        """Signal those of *pids* that belong to this run; pidfds hold them while that is checked.
+
+        *proof* is asked in place of ``carried_by``.
+        """
+        with ExitStack() as held:
+            handles: dict[int, int] = {}
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    handles[pid] = os.pidfd_open(pid)
+                    held.callback(os.close, handles[pid])
+            # All before one is signalled: what ends may be what another is known by.
+            proven = [each for pid, each in handles.items() if (proof or self.carried_by)(pid)]
+            for handle in proven:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, number)
 
 
 def login_uid() -> int:
     """The uid that logins run as: ourselves, or, for root, one that no account here has."""
     if os.geteuid() != 0:
         return os.geteuid()
-    taken = {entry.pw_uid for entry in pwd.getpwall()}
-    return next(uid for uid in range(31000, 60000) if uid not in taken)
+    return next(uid for uid in range(31000, 60000) if not _has_account(uid))
+
+
+def _has_account(uid: int) -> bool:
+    # Asked one by one: a directory service names its users to who asks, and lists none.
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def runs() -> Iterator[Run]:
@@ -185,10 +245,13 @@ def runs() -> Iterator[Run]:
 
 def sweep() -> list[str]:
     """End and remove the runs whose owner is dead; return their directories."""
-    orphans = [run for run in runs() if run.orphaned]
-    for run in orphans:
-        run.end()
-    return [str(run.root) for run in orphans]
+    removed = []
+    for run in [run for run in runs() if run.orphaned]:
+        # What does not end is no reason to start nothing any more.
+        with suppress(StackError):
+            run.end()
+            removed.append(str(run.root))
+    return removed
 
 
 def state_directory() -> Path:
@@ -209,58 +272,3 @@ def state_directory() -> Path:
         raise PermissionError(message)
     path.chmod(0o755)
     return path
-
-
-def _pids() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the third on (state, ppid, ...); None if there is no PID."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
-def _started(pid: int) -> int | None:
-    """Start of process *pid* in clock ticks since boot; None if it is gone or a zombie."""
-    fields = _stat(pid)
-    return None if fields is None or fields[0] in "ZX" else int(fields[19])
-
-
-def _now() -> int:
-    """Clock ticks since boot, one less to be sure that what starts now is not older."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")) - 1
-
-
-def _lineage() -> Iterator[int]:
-    """This process, its parent, and so on."""
-    pid = os.getpid()
-    while pid:
-        yield pid
-        fields = _stat(pid)
-        pid = int(fields[1]) if fields else 0
-
-
-def _reap(pids: Iterable[int]) -> None:
-    """Collect those of *pids* that are ended children of this process."""
-    for pid in pids:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-
-
-def _remove(root: Path) -> None:
-    """Remove a tree, even where a test has taken the write permission off a directory."""
-    for _ in range(3):
-        # Again if need be: a process that is just ending may still have added a file.
-        for folder, names, _ in os.walk(root):
-            # Parents come first, so that a directory is opened before it is looked into.
-            for path in (Path(folder, name) for name in names):
-                # Another process may be removing the same.
-                with suppress(OSError):
-                    if not path.is_symlink():
-                        path.chmod(0o700)
-        shutil.rmtree(root, ignore_errors=True)
-        if not root.exists():
-            return

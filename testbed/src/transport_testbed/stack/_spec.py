@@ -135,6 +135,24 @@ class Stack:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
+        """Rebuild from what ``to_json`` of this version made; ValueError for anything else."""
         facts = json.loads(text)
-        endpoints = tuple(Endpoint.from_facts(each) for each in facts["endpoints"])
-        return cls(**{**facts, "endpoints": endpoints})
+        try:
+            endpoints = tuple(Endpoint.from_facts(each) for each in facts["endpoints"])
+            return cls(**{**facts, "endpoints": endpoints})
+        except (KeyError, TypeError) as error:
+            raise ValueError("no stack as this version describes it") from error
+
+    @classmethod
+    def remains(cls, text: str) -> Self:
+        """Rebuild what another version described, as far as ending it takes; else ValueError."""
+        facts = json.loads(text)
+        try:
+            known = {name: str(facts[name]) for name in ("provider", "token", "root")}
+        except (KeyError, TypeError) as error:
+            raise ValueError("no stack of any version") from error
+        return cls(
+            **known, uid=0, versions={}, endpoints=(), environment={}, logs={}, isolated=False,
+            why_not_isolated="", python_free=False, accounting=False, timings={}, pids={},
+            host_keys={}, spare_host_key="",
+        )  # fmt: skip

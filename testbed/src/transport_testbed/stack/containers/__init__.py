@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from transport_testbed.stack._provider import StackError
 from transport_testbed.stack._runs import Run, login_uid, sweep
 from transport_testbed.stack._spec import Stack, StackSpec
 from transport_testbed.stack._timings import Timings
@@ -71,17 +73,24 @@ class ContainersProvider:
         finally:
             run.end()
 
+    def runs(self, stack: Stack) -> bool:
+        """Whether every host of *stack* is there and at work."""
+        with engine.asked():
+            hosts = engine.containers(stack.token)
+        return bool(hosts) and all(each.status == "running" for each in hosts)
+
     def sweep(self) -> list[str]:
         """Remove what dead runners left behind; return the directories and runs removed."""
         removed = sweep()
         with engine.asked():
             left = engine.runs()
-        for token in left:
-            run = Run.of_token(token)
+        for run in left:
             if run.orphaned:
-                # The engine makes the directory once more for a container that it was starting.
-                self._end(run)
-                removed.append(token)
+                # What does not end is no reason to start nothing any more.
+                with suppress(StackError):
+                    # The engine makes the directory once more for a container it was starting.
+                    self._end(run)
+                    removed.append(run.token)
         return removed
 
 

@@ -43,6 +43,7 @@ def _command(run: Run, profiles: list[str]) -> Path:
         "TESTBED_ROOT": str(run.root),
         "TESTBED_RUN": run.token,
         "TESTBED_OWNER": engine.owner(),
+        "TESTBED_RECORD": run.record(),
         "TESTBED_UID": str(login_uid()),
         "TESTBED_RUNNER": str(os.geteuid()),
         "TESTBED_PROFILES": ",".join(profiles),

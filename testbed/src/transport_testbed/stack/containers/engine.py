@@ -1,6 +1,6 @@
 """The container engine: whether it answers, its compose command, and what of ours is on it.
 
-Everything that this package makes carries two labels; nothing else is ever removed. Must not
+Everything that this package makes carries three labels; nothing else is ever removed. Must not
 know what the containers do.
 """
 
@@ -22,11 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from transport_testbed.stack._provider import StackError
+from transport_testbed.stack._runs import Run
 
 #: Names the run, by its token.
 RUN = "io.intercede.testbed"
 #: Names the machine and the user of the run: only they can tell whether it has an owner.
 OWNER = "io.intercede.testbed.owner"
+#: The run's own record: its directory may be out of sight, as in a /tmp that others do not share.
+RECORD = "io.intercede.testbed.record"
 
 #: Seconds that the engine may take for one answer.
 PATIENCE = 60
@@ -151,13 +154,20 @@ def service(container: Any) -> str:
     return str(container.labels.get("com.docker.compose.service", container.name))
 
 
-def runs() -> set[str]:
-    """Return the runs of this user on this machine that have left anything on the engine."""
+def runs() -> list[Run]:
+    """Return the runs of this user on this machine that have left anything on the engine.
+
+    One that has no record, or one that is not read here, is nobody's to judge.
+    """
     ours = {"label": f"{OWNER}={owner()}"}
     made = [*client().containers.list(all=True, filters=ours, ignore_removed=True)]
     labels = [each.labels for each in made]
     labels += [each.attrs["Labels"] for each in client().networks.list(filters=ours)]
-    return {each[RUN] for each in labels if RUN in each}
+    found: dict[str, Run] = {}
+    for each in labels:
+        with suppress(ValueError, TypeError, KeyError):
+            found[each[RUN]] = Run.from_record(each[RECORD])
+    return [run for token, run in found.items() if run.token == token]
 
 
 def remove(run: str) -> None:

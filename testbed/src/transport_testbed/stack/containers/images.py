@@ -28,6 +28,9 @@ DEBIAN = f"debian:{SUITE}-slim"
 #: What it is called when it was made here.
 MADE = f"intercede-testbed-base:{SUITE}"
 
+#: What every image has, this one as those of compose's: README.md says how to remove them by it.
+LABEL = "io.intercede.testbed.image=1"
+
 HOSTS = ("bastion", "login", "controller", "node", "accounting", "workstation")
 
 #: Seconds until a registry that does not answer is taken for out of reach.
@@ -94,8 +97,14 @@ def _make() -> None:
         archive = Path(scratch, "base.tar")
         _run("mmdebstrap", "--quiet", "--variant=minbase", '--aptopt=Acquire::Languages "none"',
              SUITE, str(archive), *_archive())  # fmt: skip
-        name, _, tag = MADE.partition(":")
-        engine.client().api.import_image_from_file(str(archive), repository=name, tag=tag)
+        _import(archive, MADE)
+
+
+def _import(archive: Path, called: str) -> None:
+    name, _, tag = called.partition(":")
+    engine.client().api.import_image_from_file(
+        str(archive), repository=name, tag=tag, changes=[f"LABEL {LABEL}"]
+    )
 
 
 def _archive() -> list[str]:

@@ -56,6 +56,10 @@ class InsideProvider:
         """Remove the directory."""
         shutil.rmtree(stack.root, ignore_errors=True)
 
+    def runs(self, stack: Stack) -> bool:
+        """Whether its directory is there: the rest runs as long as whoever asks."""
+        return Path(stack.root).is_dir()
+
     def sweep(self) -> list[str]:
         """Remove nothing: all of it ends with the stack."""
         return []

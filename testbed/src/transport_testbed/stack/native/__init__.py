@@ -43,6 +43,11 @@ class NativeProvider:
         """End everything of *stack*, from any process. Stopping twice is silent."""
         Run.recorded(Path(stack.root), stack.token).end(stack.pids.values())
 
+    def runs(self, stack: Stack) -> bool:
+        """Whether every daemon of *stack* is there and at work."""
+        run = Run.recorded(Path(stack.root), stack.token)
+        return run.root.is_dir() and all(run.carried_by(pid) for pid in stack.pids.values())
+
     def sweep(self) -> list[str]:
         """Remove what dead runners left behind; return the directories that were removed."""
         return sweep()

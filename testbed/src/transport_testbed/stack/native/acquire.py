@@ -52,12 +52,18 @@ def unavailable() -> str | None:
 
 def acquire() -> Prefix:
     """Return the unpacked prefix, from the cache or fetched now."""
-    place = _cache() / _key()
-    if not place.exists():
-        with _locked(place):
-            if not place.exists():
-                _fill(place)
-    return Prefix.load(place)
+    try:
+        place = _cache() / _key()
+        if not place.exists():
+            with _locked(place):
+                if not place.exists():
+                    _fill(place)
+        return Prefix.load(place)
+    except (OSError, RuntimeError) as error:
+        hint = "it keeps the packages in /var/cache, which root's logins can reach"
+        if os.geteuid() != 0:
+            hint = "set XDG_CACHE_HOME to a directory in which the packages can be kept"
+        raise StackError("cache", str(error), hint=hint) from error
 
 
 def _cache() -> Path:
