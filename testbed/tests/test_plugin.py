@@ -295,6 +295,70 @@ def test_other_tests_keep_their_say(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["CONFORMANT: *"])
 
 
+@WORKERS
+def test_what_pytest_calls_failed_is_not_pardoned(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """A plugin that fails the run, as for too little coverage, is heard above a green verdict."""
+    pytester.makeconftest(
+        "import pytest\n@pytest.hookimpl(wrapper=True)\ndef pytest_runtestloop(session):\n"
+        "  result = yield\n  session.testsfailed += 1\n  return result"
+    )
+    result = run(pytester, GOOD, *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["CONFORMANT: *"])
+
+
+@WORKERS
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("item.session.shouldfail = 'session-timeout: 3 s'", "*session-timeout: 3 s"),
+        ("item.session.shouldstop = 'enough'", "*enough"),
+        ("raise KeyboardInterrupt", "*interrupt*"),
+    ],
+    ids=("timeout", "stop", "interrupt"),
+)
+def test_a_run_that_was_stopped_is_not_green(
+    pytester: pytest.Pytester, workers: tuple[str, ...], body: str, why: str
+) -> None:
+    """Nobody asked to leave out what did not run: neither the exit code nor a report says ok."""
+    pytester.makeconftest(f"def pytest_runtest_teardown(item):\n  if 'y-z' in item.name: {body}")
+    result = run(pytester, GOOD, "-p", "no:randomly", *workers)
+    assert result.ret in (1, 2)  # which one is pytest's affair
+    found = json.loads(Path(pytester.path, "report", "conformance.json").read_text())
+    assert (found["ok"], found["verdict"]) == (False, "NO VERDICT")
+    result.stdout.fnmatch_lines([f"not green: stopped: {why}", "NO VERDICT: *"])
+
+
+@WORKERS
+def test_a_file_that_cannot_be_read_is_not_green(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """It may have had another transport, of which nothing is known."""
+    pytester.makepyfile(test_other="import nowhere")
+    result = run(pytester, GOOD, "--continue-on-collection-errors", *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["not green: test_other.py: could not be collected", "NO VERDICT*"])
+
+
+def test_a_run_that_is_killed_leaves_no_report_of_an_earlier_one(pytester: pytest.Pytester) -> None:
+    """What was green last time is not there to be taken for this time's; other files stay."""
+    assert run(pytester, GOOD).ret == 0
+    Path(pytester.path, "report", "other.txt").touch()
+    body = "\n  def make_transport(self, t): import os; os._exit(9)"
+    assert run(pytester, GOOD.replace("pass", body)).ret == 9
+    assert [each.name for each in Path(pytester.path, "report").iterdir()] == ["other.txt"]
+
+
+def test_a_report_that_cannot_be_written_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    """Before anything is run, and not after all of it."""
+    Path(pytester.path, "report").touch()
+    result = run(pytester, GOOD)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: --transport-report=report: *; try: a directory"])
+
+
 def test_runs_without_the_suite_are_left_alone(pytester: pytest.Pytester) -> None:
     """No table, no judgement, nothing loaded: not even the contract."""
     pytester.makepyfile(
