@@ -146,9 +146,65 @@ def test_a_failing_transport_is_red(pytester: pytest.Pytester, workers: tuple[st
     assert result.ret == 1
     result.stdout.fnmatch_lines([
         "failed: bad@here RUN-01 test_words*: AssertionError*",
-        "*pytest test_guest.py -k test_words --transport-targets bad@here",
+        "    python3 -m pytest test_guest.py -k test_words --transport-targets bad@here",
         "NOT CONFORMANT: *2 failed*",
     ])  # fmt: skip
+
+
+def test_a_failure_is_run_again_as_it_was_run(pytester: pytest.Pytester) -> None:
+    """On the same stack and with the same waivers; by nox where that runs the suite."""
+    pytester.makefile(".toml", w=WAIVER.replace("RUN-01", "FILE-01"))
+    test = (
+        "from suite import *\nclass TestBad(Suite):\n  def make_transport(self, t): return Wrong()"
+    )
+    options = ("--transport-waivers=w.toml", "--transport-stack=none", "-k", "words")
+    line = "-k test_words --transport-targets bad@here"
+    for noxfile in ("", "def tests(session): pass"):
+        Path(pytester.path, "noxfile.py").write_text(noxfile)
+        run(pytester, test, *options).stdout.fnmatch_lines([
+            f"    python3 -m pytest test_guest.py {line} --transport-stack=none --transport-waivers=w.*"
+        ])  # fmt: skip
+    Path(pytester.path, "noxfile.py").write_text("def conformance(session): pass")
+    wanted = [f"    nox -s conformance -- {line} --transport-waivers=w.toml"]
+    run(pytester, test, *options).stdout.fnmatch_lines(wanted)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("'here'", "* is no tuple of names; try: targets = (\"here\",)"),
+        ("()", "* names no place; try: targets = (\"here\",)"),
+        ("('hree',)", "*no place is called hree; there are: here,*"),
+        ("None", "* is no tuple of names; try: *"),
+    ],
+    ids=("text", "nothing", "typo", "none"),
+)
+def test_targets_that_leave_nothing_to_run_are_one_error(
+    pytester: pytest.Pytester, given: str, said: str
+) -> None:
+    """Which says in which class, and what to write; no test of an odd name is run."""
+    result = run(pytester, GOOD.replace("pass", f"targets = {given}"))
+    assert result.ret == 2
+    result.stdout.fnmatch_lines([f"*TestGoodConformance: {said}"])
+    result.stdout.no_fnmatch_line("*_collect.py*")
+    assert not rows(pytester)
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [("def make_transport(self, t): Fake()", "None"),
+     ("async def make_transport(self, t): return Fake()", "a coroutine")],
+    ids=("none", "coroutine"),
+)  # fmt: skip
+def test_what_is_no_transport_is_said_plainly(
+    pytester: pytest.Pytester, body: str, what: str
+) -> None:
+    """One line for each test, without the insides of the suite."""
+    result = run(pytester, GOOD.replace("pass", f"\n  {body}"), "-Werror", "-k", "files")
+    assert result.ret == 1
+    said = f"TestGoodConformance.make_transport returned {what}; try: *"
+    result.stdout.fnmatch_lines([said, f"failed: good@here FILE-01 test_files: Failed: {said}"])
+    result.stdout.no_fnmatch_line("*_clause.py*")
 
 
 @WORKERS

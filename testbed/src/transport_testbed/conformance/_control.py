@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -132,13 +133,15 @@ class Control:
                 packages[name] = metadata.version(name)
             except metadata.PackageNotFoundError:
                 continue
+        nox = _by_nox(self._config.rootpath)
         return _report.Facts(
             suite=__version__,
             catalogue=_claims.fingerprint((self._suite or _gather.suite()).catalogue),
             seconds=round(time.monotonic() - self._began, 2),
             stack=self._places.facts(),
             packages=packages,
-            nox=(self._config.rootpath / "noxfile.py").exists(),
+            nox=nox,
+            options=_options(self._config, nox=nox),
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -155,6 +158,22 @@ class Control:
     def close(self) -> None:
         """Stop what this process started."""
         self._places.stop()
+
+
+def _by_nox(root: Path) -> bool:
+    """Whether a project has a session of nox for the suite: it may have others only."""
+    with suppress(OSError, ValueError):
+        return "def conformance(" in (root / "noxfile.py").read_text(encoding="utf-8")
+    return False
+
+
+def _options(config: pytest.Config, *, nox: bool) -> tuple[str, ...]:
+    """Return the options that change what a test comes to; the stack is a session's own choice."""
+    stack, waivers = config.option.transport_stack, config.option.transport_waivers
+    return (
+        *((f"--transport-stack={stack}",) if stack != "auto" and not nox else ()),
+        *((f"--transport-waivers={waivers}",) if waivers else ()),
+    )
 
 
 def _exit_code(found: int, verdict: Verdict) -> int:

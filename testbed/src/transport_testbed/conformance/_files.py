@@ -69,7 +69,7 @@ def as_document(run: Run, verdict: Verdict, facts: Facts) -> dict[str, Any]:
 
 
 def _plain(row: Row, facts: Facts) -> dict[str, Any]:
-    again = {"rerun": rerun(row, nox=facts.nox)} if row.state is State.FAILED else {}
+    again = {"rerun": rerun(row, facts)} if row.state is State.FAILED else {}
     return {**asdict(row), "state": row.state.value, **again}
 
 
@@ -88,7 +88,7 @@ def as_markdown(run: Run, verdict: Verdict, facts: Facts) -> str:
     lists = [
         *left_out(run),
         *not_meant(run),
-        *failures(run, nox=facts.nox),
+        *failures(run, facts),
         *verdict.reasons,
         *run.narrowed,
     ]
