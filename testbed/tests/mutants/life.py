@@ -65,7 +65,7 @@ class _Proxy:
 class SwallowsErrorsOfTheBody(LocalTransport):
     """An error of the caller's own ends with ``async with``."""
 
-    async def __aexit__(self, *exc: Any) -> Any:
+    async def __aexit__(self, *exc: object) -> Any:
         await self.aclose()
         return True
 

@@ -61,9 +61,7 @@ class DeadPeersTests:
             over = time.monotonic() + seconds
             words = sh("sleep 20", case.marker)
             call = asyncio.create_task(case.transport.run(words, timeout=seconds))
-            await case.eventually(
-                lambda call=call: call.done() or case.probe.processes(case.marker), seconds=15.0
-            )
+            await _at_work(case, call)
             with faults(case).freeze():
                 if time.monotonic() < over:
                     error = await failure(CommandTimeoutError, call)
@@ -113,6 +111,11 @@ async def _noticed(case: Case, broken: AbstractContextManager[int]) -> None:
         results = await asyncio.gather(*(each.run(["printf", "on"]) for each in (busy, idle)))
     assert error.delivery is Delivery.UNKNOWN
     assert [result.stdout for result in results] == [b"on", b"on"]
+
+
+async def _at_work(case: Case, call: asyncio.Task[object]) -> None:
+    """Wait until a command is seen from outside, or is over before that."""
+    await case.eventually(lambda: call.done() or bool(case.probe.processes(case.marker)), 15.0)
 
 
 async def _impatient(case: Case) -> Transport:
