@@ -16,7 +16,7 @@ from .mutants._bench import CLAUSES, TESTS, failures, missed
 from .mutants.configurations import ConfiguredTransport
 from .mutants.connections import HeldTransport
 from .mutants.killers import KILLERS, NOT_ON_THE_BENCH
-from .mutants.slow import SlowHeldTransport, SlowTransport
+from .mutants.slow import SlowHeldTransport, SlowTransport, StarvedOnceTransport
 
 # Broken transports leave coroutines, files and children to the garbage collector, and Python
 # says so: that is their business here.
@@ -124,3 +124,8 @@ def test_what_is_slow_is_not_broken_with_a_connection() -> None:
     """The same where a peer is dead: what was stopped before that may say so."""
     name = "test_a_timeout_holds_at_a_dead_peer_and_so_does_closing"
     assert not failures(SlowHeldTransport, [name])
+
+
+def test_a_peer_that_was_starved_is_not_taken_for_a_loop_that_stood_still() -> None:
+    """A transport that gives up a peer which truly did not answer in time has done no wrong."""
+    assert not failures(StarvedOnceTransport, ["test_a_loop_that_stood_still_keeps_its_connection"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from transport_core import CommandTimeoutError, Delivery
@@ -33,3 +34,19 @@ class SlowTransport(_Slow, LocalTransport):
 
 class SlowHeldTransport(_Slow, HeldTransport):
     """The simulated connection, late."""
+
+
+class StarvedOnceTransport(HeldTransport):
+    """Its server gets no processor for longer than the bound, once."""
+
+    _seen = 0.0
+    _starved = False
+
+    async def connected(self) -> None:
+        now = time.monotonic()
+        if now - self._seen > self.target.facts.get("dead_after", 30.0) and self._seen:
+            if not self._starved:
+                self.lose()
+            self._starved = True
+        self._seen = now
+        await super().connected()
