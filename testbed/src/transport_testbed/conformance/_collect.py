@@ -178,7 +178,7 @@ def open_place(
         skip(request.node, State.NOT_OFFERED, str(error))
 
 
-def _built(cls: type, build: Callable[[Target], Transport], target: Target) -> Transport:
+def _built(cls: Any, build: Callable[[Target], Transport], target: Target) -> Transport:
     """Return a new transport; what is none is said once, rather than by whatever it lacks first."""
     found: Any = build(target)
     if found is None or inspect.iscoroutine(found):
