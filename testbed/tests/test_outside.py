@@ -92,9 +92,25 @@ def test_logins_are_counted_in_a_log(tmp_path: Path) -> None:
 def test_attempts_are_found_in_a_log(line: str, attempts: int, tmp_path: Path) -> None:
     """Who leaves before he says who he is has made none."""
     log = tmp_path / "log"
-    log.write_text(f"{line}\n")
-    assert LocalProbe(log=ServerLog(str(log), "u")).attempts() == attempts
-    assert LocalProbe(hop_log=ServerLog(str(log), "u")).attempts_at_hop() == attempts
+    log.write_text(f"{COMES}{line}\n")
+    assert ServerLog(str(log), "u").attempts() == attempts
+
+
+COMES = "Connection from 127.0.0.1 port 1 on 127.0.0.1 port 2\n"
+LATE = "Connection closed by authenticating user u 127.0.0.1 port 3 [preauth]\n"
+
+
+def test_attempts_of_who_came_before_are_not_counted(tmp_path: Path) -> None:
+    """What is told late of an earlier connection is no attempt of one that is looked at."""
+    log = tmp_path / "log"
+    log.write_text(COMES.replace("port 1 ", "port 3 "))
+    probe = LocalProbe(log=ServerLog(str(log), "u"), hop_log=ServerLog(str(log), "u"))
+    with log.open("a") as file:
+        file.write(LATE)
+    assert (probe.attempts(), probe.attempts_at_hop()) == (0, 0)
+    with log.open("a") as file:
+        file.write(COMES + LATE + LATE.replace("port 3", "port 1"))
+    assert (probe.attempts(), probe.attempts_at_hop()) == (1, 1)
 
 
 @pytest.fixture

@@ -1,117 +1,19 @@
-"""The plugin, run by pytest within pytest: subjects, states, guards, exit codes, with workers too.
-
-The suite here is a small one, with the same machinery and a handful of tests.
-"""
+"""The plugin, run by pytest within pytest: subjects, states, guards, with workers too."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-SUITE = '''
-from contextlib import contextmanager
-import os
-import pytest
-from transport_core import MINIMUM, Capability
-from transport_testbed.conformance import *
-from transport_testbed.conformance._claims import catalogue
-from transport_testbed.conformance._collect import open_place
-
-
-class Fake:
-    """Does nothing, in the shape that the machinery needs."""
-    name, capabilities = "fake", MINIMUM
-    async def __aenter__(self): return self
-    async def aclose(self): pass
-
-
-class OneTests:
-    @clause("RUN-01")
-    @pytest.mark.parametrize("word", ("x", "y-z"))
-    async def test_words(self, case, word):
-        assert case.transport.name != "wrong"
-
-    @clause("RUN-05", needs=Capability.SIGNALS)
-    async def test_signals(self, case):
-        assert case.transport.name != "wrong"
-
-    @clause("RUN-02", offers="login-shell")
-    async def test_shells(self, case): ...
-
-
-class TwoTests:
-    @clause("FILE-01")
-    async def test_files(self, case):
-        if case.transport.name == "broken testbed":
-            raise HarnessError("out of order")
-        if case.transport.name == "deadly":
-            os._exit(3)
-        assert not case.local("x").exists() and case.probe.listdir(case.remote(".")) == []
-
-
-class Suite(OneTests, TwoTests):
-    targets, entry_point, label, places = ("here",), None, None, {}
-
-    @pytest.fixture
-    def transport_place(self, request):
-        with open_place(request, self.make_transport) as place:
-            yield place
-
-    def make_transport(self, target):
-        return Fake()
-
-Suite.catalogue = catalogue(Suite)
-
-
-@contextmanager
-def away():
-    raise HarnessError("the server is down")
-    yield
-
-
-class Wrong(Fake):
-    name = "wrong"
-
-
-class Able(Fake):
-    capabilities = MINIMUM | {Capability.SIGNALS}
-'''
-
-GOOD = "from suite import *\nclass TestGoodConformance(Suite): pass\n"
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=("alone", "workers"))
-WAIVER = """
-[[waiver]]
-clause = "RUN-01"
-reason = "known"
-issue = "https://example.org/1"
-until = 2999-01-01
-"""
+from .guests import GOOD, WORKERS, make_guest, rows, run
 
 
 @pytest.fixture(autouse=True)
 def guest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project that has the small suite at hand."""
-    pytester.makepyfile(suite=SUITE)
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
-    # A worker that dies leaves its directories behind: here, where they are removed.
-    monkeypatch.setenv("TMPDIR", str(pytester.path))
-
-
-def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult:
-    """Run a guest's test file in a process of its own, and write reports."""
-    pytester.makepyfile(test_guest=test)
-    return pytester.runpytest_subprocess("--transport-report=report", *options)
-
-
-def rows(pytester: pytest.Pytester) -> dict[str, str]:
-    """What each test of the report came to."""
-    found = json.loads(Path(pytester.path, "report", "conformance.json").read_text())
-    return {f"{row['subject']} {row['variant']}": row["state"] for row in found["rows"]}
+    make_guest(pytester, monkeypatch)
 
 
 @WORKERS
@@ -146,7 +48,7 @@ def test_a_failing_transport_is_red(pytester: pytest.Pytester, workers: tuple[st
     assert result.ret == 1
     result.stdout.fnmatch_lines([
         "failed: bad@here RUN-01 test_words*: AssertionError*",
-        "*pytest test_guest.py -k test_words --transport-targets bad@here",
+        "    python3 -m pytest test_guest.py -k test_words --transport-targets bad@here",
         "NOT CONFORMANT: *2 failed*",
     ])  # fmt: skip
 
@@ -187,15 +89,6 @@ def test_a_harness_error_within_a_test_is_an_error(pytester: pytest.Pytester) ->
     body = "\n  def make_transport(self, t):\n    f = Fake(); f.name = 'broken testbed'; return f"
     assert run(pytester, GOOD.replace("pass", body)).ret == 3
     assert rows(pytester)["good@here test_files"] == "error"
-
-
-def test_a_worker_that_dies_is_an_error(pytester: pytest.Pytester) -> None:
-    """Nobody knows at whose fault; the test it died in is named."""
-    body = "\n  def make_transport(self, t):\n    f = Fake(); f.name = 'deadly'; return f"
-    result = run(pytester, GOOD.replace("pass", body), "-n2")
-    assert result.ret == 3
-    assert rows(pytester)["good@here test_files"] == "error"
-    result.stdout.fnmatch_lines(["error: good@here * test_files: the process*ended"])
 
 
 def test_skips_that_nobody_earned_are_failures(pytester: pytest.Pytester) -> None:
@@ -248,51 +141,6 @@ def test_two_guests_of_one_name_are_found(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         ["not green: TestGoodConformance and TestGood are both called good"]
     )
-
-
-@WORKERS
-def test_waived_failures_are_told_and_green(
-    pytester: pytest.Pytester, workers: tuple[str, ...]
-) -> None:
-    """Pytest counts them as expected failures; the verdict counts them apart."""
-    pytester.makefile(".toml", w=WAIVER)
-    test = (
-        "from suite import *\nclass TestBad(Suite):\n  def make_transport(self, t): return Wrong()"
-    )
-    result = run(pytester, test, "--transport-waivers=w.toml", *workers)
-    assert result.ret == 0
-    result.stdout.fnmatch_lines([
-        "waived: bad@here RUN-01 *(waived: known (https://example.org/1, until 2999-01-01))",
-        "CONFORMANT with 2 waived failures: *",
-    ])  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [("", "", "passes"), ("RUN-01", "RUN-99", "matches no test"), ("2999", "1999", "expired")],
-)
-def test_a_stale_waiver_is_red(
-    pytester: pytest.Pytester, before: str, after: str, said: str
-) -> None:
-    """What it waives passes, does not exist, or its day is over."""
-    pytester.makefile(".toml", w=WAIVER.replace(before, after) if before else WAIVER)
-    result = run(pytester, GOOD, "--transport-waivers=w.toml")
-    assert result.ret == 1
-    result.stdout.fnmatch_lines([f"not green: waiver of RUN-*{said}*"])
-
-
-def test_a_bad_waiver_file_is_a_usage_error(pytester: pytest.Pytester) -> None:
-    """Before anything is run."""
-    result = run(pytester, GOOD, "--transport-waivers=missing.toml")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: waivers missing.toml*"])
-
-
-def test_other_tests_keep_their_say(pytester: pytest.Pytester) -> None:
-    """A conformant transport does not hide that another test of the run failed."""
-    result = run(pytester, GOOD + "def test_other(): assert False\n")
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["CONFORMANT: *"])
 
 
 def test_runs_without_the_suite_are_left_alone(pytester: pytest.Pytester) -> None:

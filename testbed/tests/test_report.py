@@ -107,7 +107,10 @@ def test_without_nox_a_failure_is_run_again_by_pytest() -> None:
     run = everything()
     facts = Facts(suite="1", catalogue="", seconds=1)
     shown = text(run, verdict(run), facts)
-    assert "    pytest tests/test_a.py -k test_x --transport-targets a@here" in shown
+    line = "    python3 -m pytest tests/test_a.py -k test_x --transport-targets a@here"
+    assert line in shown
+    again = Facts(suite="1", catalogue="", seconds=1, options=("--transport-waivers=w 1.toml",))
+    assert f"{line} '--transport-waivers=w 1.toml'" in text(run, verdict(run), again)
 
 
 def test_the_files(tmp_path: Path) -> None:

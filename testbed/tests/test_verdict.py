@@ -94,6 +94,15 @@ def test_tests_that_did_not_report_are_not_green() -> None:
     assert verdict(run(row(P), tests=2, narrowed=("-k x",))).word == "PARTIAL"
 
 
+def test_a_run_that_did_not_come_to_its_end_has_no_verdict() -> None:
+    """Although everything that ran passed; also where it was asked to leave something out."""
+    for narrowed in ((), ("-k x",)):
+        found = verdict(run(row(P), tests=2, narrowed=narrowed, unfinished=("stopped: enough",)))
+        assert (found.word, found.exit_code) == ("NO VERDICT", 1)
+        assert found.reasons == ("stopped: enough",)
+    assert verdict(run(row(F), unfinished=("stopped: enough",))).word == "NOT CONFORMANT"
+
+
 def test_a_problem_of_the_run_is_not_green() -> None:
     """A deleted test or a stale waiver fails a run whose tests all pass."""
     found = verdict(run(row(P), problems=("X: test_x is deleted",)))

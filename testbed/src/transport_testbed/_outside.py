@@ -57,11 +57,15 @@ class ServerLog:
         """Count the attempts that were refused."""
         return self._count(rf"^Failed \S+ for (invalid user )?{self._who} ")
 
-    def attempts(self) -> int:
-        """Count the lines that tell of somebody who said who he is; several for each attempt."""
+    def attempts(self, *, since: int = 0) -> int:
+        """Count the lines that tell of somebody who said who he is; several for each attempt.
+
+        Only of connections that began behind a position in the log: what is told of the end of an
+        earlier one may come late.
+        """
         name = rf"(invalid user )?{self._who} "
         said = rf"(Accepted|Failed|Postponed) \S+ for {name}|.*authenticating user {name}"
-        return self._count(rf"^({said}|Invalid user {name})")
+        return self._count(rf"^({said}|Invalid user {name})", since)
 
     def offers(self, key: str) -> int:
         """Count how often a public key, by its fingerprint, was offered; accepted or not."""
@@ -71,15 +75,28 @@ class ServerLog:
     def _who(self) -> str:
         return re.escape(self.user) or r"\S+"
 
-    def _count(self, pattern: str) -> int:
+    def size(self) -> int:
+        """Return the position of its end."""
+        return os.path.getsize(self.path)
+
+    def _count(self, pattern: str, since: int = 0) -> int:
         """Count lines once there are no more: they are written beside what they tell of."""
         lines = re.compile(pattern.encode(), re.MULTILINE)
         before, found = -1, 0
         while found != before:
             before = found
             time.sleep(0.03)
-            found = len(lines.findall(Path(self.path).read_bytes()))
+            found = len(lines.findall(self._text(since)))
         return found
+
+    def _text(self, since: int) -> bytes:
+        """Return the log, or of what is behind a position the lines of new connections."""
+        text = Path(self.path).read_bytes()[since:]
+        if not since:
+            return text
+        new = set(re.findall(rb"^Connection from \S+ port (\d+) ", text, re.MULTILINE))
+        mine = [line for line in text.splitlines() if new & set(re.findall(rb" port (\d+)", line))]
+        return b"\n".join(mine)
 
 
 class LocalProbe:
@@ -100,6 +117,8 @@ class LocalProbe:
     ) -> None:
         self._uid = uid if uid is not None and uid != os.geteuid() else None
         self._log, self._hop_log = log, hop_log
+        self._since = log.size() if log else 0
+        self._hop_since = hop_log.size() if hop_log else 0
 
     def read(self, path: bytes) -> bytes:
         """Return the content of a file."""
@@ -173,8 +192,8 @@ class LocalProbe:
         return self._log.refusals() if self._log else None
 
     def attempts(self) -> int | None:
-        """Count what the server's log tells of somebody who tried to log in."""
-        return self._log.attempts() if self._log else None
+        """Count what the server's log tells of who came since this probe, and tried to log in."""
+        return self._log.attempts(since=self._since) if self._log else None
 
     def offers_at_hop(self, key: str) -> int | None:
         """Count in the log of the hop how often a key was offered to it."""
@@ -182,4 +201,4 @@ class LocalProbe:
 
     def attempts_at_hop(self) -> int | None:
         """Count the same in the log of the hop before it."""
-        return self._hop_log.attempts() if self._hop_log else None
+        return self._hop_log.attempts(since=self._hop_since) if self._hop_log else None

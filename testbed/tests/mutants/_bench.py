@@ -6,15 +6,18 @@ The tests are the suite's own, watchdogs and leak checks included; only pytest i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from transport_core import Transport
+from transport_core._discovery import GROUP
 from transport_testbed._outside import LocalProbe
 from transport_testbed.conformance import HarnessError, Target, TransportConformance
 from transport_testbed.conformance._claims import Entry, catalogue
@@ -61,17 +64,19 @@ def failures(transport: type[Any], names: Collection[str]) -> dict[str, str]:
     return {name: reason for name, reason in found.items() if reason}
 
 
-def missed(transport: type[Any], clauses: Collection[str]) -> dict[str, list[str]]:
-    """Return those of the clauses that did not catch a transport, and what happened instead.
+def missed(
+    transport: type[Any], clauses: Collection[str], tests: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Return those of the clauses and tests that did not catch a transport, and what happened.
 
     Only an assertion of the suite catches: a test that trips over the mutant proves nothing.
     """
-    left = set(clauses)
+    left = {*clauses, *tests}
     seen: list[str] = []
     try:
         # One assertion for each clause is enough: what is left to run would only take time.
-        for name in TESTS:
-            ids = set(TESTS[name].clause.ids) & left
+        for name in (*tests, *(name for name in TESTS if name not in tests)):
+            ids = {name, *TESTS[name].clause.ids} & left
             reason = _failure(transport, TESTS[name]) if ids else ""
             if reason.startswith("AssertionError"):
                 # The watchdogs around a test speak for their own clause only.
@@ -116,7 +121,8 @@ def _failure(transport: type[Any], entry: Entry) -> str:
         claimed = set(entry.clause.needs) <= build(target).capabilities
         if not claimed or not set(entry.clause.offers) <= offers:
             return ""
-        asyncio.run(test(TransportConformance(), transport_place=place))
+        with _registered(transport, root):
+            asyncio.run(test(TransportConformance(), transport_place=place))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     finally:
@@ -124,6 +130,21 @@ def _failure(transport: type[Any], entry: Entry) -> str:
             os.chmod(folder, 0o700)
         shutil.rmtree(os.fsencode(root), ignore_errors=True)
     return ""
+
+
+@contextlib.contextmanager
+def _registered(transport: type[Any], root: str) -> Iterator[None]:
+    """Let a transport be found by a name, as one that is installed."""
+    info = Path(root, "mutant-0.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Name: mutant\nVersion: 0\n")
+    points = f"[{GROUP}]\nmutant = {transport.__module__}:{transport.__qualname__}\n"
+    (info / "entry_points.txt").write_text(points)
+    sys.path.append(root)
+    try:
+        yield
+    finally:
+        sys.path.remove(root)
 
 
 def _unexpected(reason: str) -> None:

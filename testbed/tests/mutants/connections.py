@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 from transport_core import (
@@ -24,7 +26,7 @@ from transport_core import (
     HostKeyError,
     TransportClosedError,
 )
-from transport_core.authoring import emit
+from transport_core.authoring import emit, temp_name
 from transport_local import LocalTransport
 from transport_testbed.conformance import HarnessError, Target
 from transport_testbed.conformance.host_keys import ACCEPTED, REFUSED, REFUSED_AUTHORITY
@@ -339,6 +341,28 @@ class LeavesWhatWasLost(HeldTransport):
             return await super().run(argv, env=env, **options)
         except ConnectionLostError:
             _naive.start(argv, env)
+            raise
+
+
+class LeavesTheTemporaryOfALoss(HeldTransport):
+    """What it could not remove when the connection broke, it has forgotten."""
+
+    async def put(self, local: Any, remote: Any, **options: Any) -> Any:
+        try:
+            return await super().put(local, remote, **options)
+        except ConnectionLostError:
+            Path(os.fsdecode(remote)).with_name(temp_name().decode()).touch()
+            raise
+
+
+class LeavesAPartAtALoss(HeldTransport):
+    """Gives a file its name before all of it has come."""
+
+    async def put(self, local: Any, remote: Any, **options: Any) -> Any:
+        try:
+            return await super().put(local, remote, **options)
+        except ConnectionLostError:
+            Path(os.fsdecode(remote)).write_bytes(b"a part")
             raise
 
 

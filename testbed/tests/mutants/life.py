@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any, Self
 from transport_core import Capability, TransportClosedError, TransportError
 from transport_core.authoring import temp_name
 from transport_local import LocalTransport
+from transport_testbed._outside import LocalProbe
+from transport_testbed.conformance.samples import SECONDS_TO_STOP
 
 from . import _naive
 
@@ -56,6 +60,32 @@ class EntersAsAnother(LocalTransport):
 
 class _Proxy:
     """Stands for a transport, and is none."""
+
+
+class SwallowsErrorsOfTheBody(LocalTransport):
+    """An error of the caller's own ends with ``async with``."""
+
+    async def __aexit__(self, *exc: object) -> Any:
+        await self.aclose()
+        return True
+
+
+class WaitsForCommandsAtClose(LocalTransport):
+    """Closing gives what runs more time than anybody has."""
+
+    _running = 0
+
+    async def run(self, *args: Any, **options: Any) -> Any:
+        self._running += 1
+        try:
+            return await super().run(*args, **options)
+        finally:
+            self._running -= 1
+
+    async def aclose(self) -> None:
+        if self._running:
+            await asyncio.sleep(SECONDS_TO_STOP + 0.1)
+        await super().aclose()
 
 
 class OpensItself(LocalTransport):
@@ -163,11 +193,19 @@ class KillsDetached(LocalTransport):
 
     async def run(self, argv: Any, **options: Any) -> Any:
         result = await super().run(argv, **options)
-        pid = result.stdout.strip()
-        if b" & echo $!" in b" ".join(os.fsencode(word) for word in argv) and pid.isdigit():
-            os.kill(int(pid), 9)
-            await asyncio.sleep(0.1)  # until it is gone
+        await end_marked(options.get("env"))
         return result
+
+
+async def end_marked(env: Any) -> None:
+    """End what carries the marker that a test has put into an environment."""
+    if mark := (env or {}).get("CONFORMANCE_MARK"):
+        probe = LocalProbe()
+        while found := probe.processes(mark):
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.01)
 
 
 class BlocksTheLoop(LocalTransport):
@@ -206,6 +244,14 @@ class OverwritesNever(LocalTransport):
 
     async def put(self, local: Any, remote: Any, *, overwrite: bool = False, **options: Any) -> Any:
         return await super().put(local, remote, overwrite=overwrite, **options)
+
+
+class TakesAnyOption(LocalTransport):
+    """Is built from options, and passes over those that it does not know."""
+
+    @classmethod
+    def from_options(cls, options: Any) -> Self:
+        return cls()
 
 
 class ClaimsTooLittle(LocalTransport):

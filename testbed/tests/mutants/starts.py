@@ -114,6 +114,14 @@ class IgnoresAMissingDirectory(LocalTransport):
             return await super().run(argv, **{**options, "cwd": None})
 
 
+class StartsAtTheRoot(LocalTransport):
+    """A relative directory is below the root."""
+
+    async def run(self, argv: Any, *, cwd: Any = None, **options: Any) -> Any:
+        below = cwd if cwd is None else os.path.join(b"/", os.fsencode(cwd))
+        return await super().run(argv, cwd=below, **options)
+
+
 class DirectoryIsNotFound(LocalTransport):
     """Confuses a missing directory with a missing program."""
 

@@ -24,6 +24,7 @@ from transport_local import LocalTransport
 
 from . import _naive
 from ._streams import HeldStreams, Streams
+from .life import end_marked
 
 # -- what is started
 
@@ -245,6 +246,30 @@ class SwallowsErrorsOfTheBlock(LocalTransport):
         async with super().stream(argv, **options) as process:
             with contextlib.suppress(LookupError):
                 yield process
+
+
+class EndsWhatIsDetached(LocalTransport):
+    """After a stream, ends all that its command has left behind."""
+
+    @contextlib.asynccontextmanager
+    async def stream(self, argv: Any, *, env: Any = None, **options: Any) -> Any:
+        async with super().stream(argv, env=env, **options) as process:
+            yield process
+        await end_marked(env)
+
+
+class StartsAfterACancel(LocalTransport):
+    """A command whose entering was cancelled is started all the same."""
+
+    @contextlib.asynccontextmanager
+    async def stream(self, argv: Any, **options: Any) -> Any:
+        try:
+            await asyncio.sleep(0.02)
+        except asyncio.CancelledError:
+            _naive.start(argv, options.get("env"))
+            raise
+        async with super().stream(argv, **options) as process:
+            yield process
 
 
 class IsUsableAfterwards(LocalTransport):

@@ -79,6 +79,14 @@ class LosesStdinByte(LocalTransport):
         return await super().run(argv, stdin=stdin, **options)
 
 
+class InheritsStdin(LocalTransport):
+    """Without an input of its own, a command reads what was meant for its caller."""
+
+    async def run(self, argv: Any, *, stdin: Any = None, **options: Any) -> Any:
+        given = b"for the caller" if stdin is None else stdin
+        return await super().run(argv, stdin=given, **options)
+
+
 class TextIsAPath(LocalTransport):
     """Takes text for the name of a file."""
 

@@ -49,6 +49,17 @@ class PutsInside(LocalTransport):
         return await super().put(local, remote, **options)
 
 
+class KeepsABackup(LocalTransport):
+    """What stood under the name stands beside it."""
+
+    async def put(self, local: Any, remote: Any, **options: Any) -> Any:
+        old = is_file(remote)
+        found = await super().put(local, remote, **options)
+        if old:
+            shutil.copy(remote, os.fsencode(remote) + b"~")
+        return found
+
+
 class GetsInside(LocalTransport):
     """The same on this side."""
 

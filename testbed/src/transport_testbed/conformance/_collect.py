@@ -6,12 +6,14 @@ Works in every process of a run; what becomes of the rows is _gather's.
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -76,6 +78,9 @@ def suite_of(cls: Any) -> Any:
 def parametrize(metafunc: pytest.Metafunc, session: Session) -> None:
     """Give a test of the suite one subject for each place of its class."""
     cls: Any = metafunc.cls
+    if wrong := _wrong_targets(cls, session):
+        # Not a UsageError: of a collector's errors pytest shows the text alone, and once.
+        raise pytest.Collector.CollectError(wrong)
     label = _claims.label_of(cls)
     if cls not in session.problems:
         first = session.labels.setdefault(label, cls)
@@ -101,6 +106,18 @@ def _for_test(function: object, names: list[str], session: Session) -> list[str]
     if says is None or all(name in aspects for name in names):
         return names
     return [name for name in names if name not in aspects or aspects[name] in says.about]
+
+
+def _wrong_targets(cls: Any, session: Session) -> str:
+    """Say what is wrong with the targets of a class for which no test can be made, and try what."""
+    given: Any = cls.targets
+    what = f"{cls.__name__}: targets = {given!r}"
+    if not isinstance(given, tuple | list) or not all(isinstance(each, str) for each in given):
+        words = given if isinstance(given, str) else "here"
+        return f'{what} is no tuple of names; try: targets = ("{words}",)'
+    if not given:
+        return f'{what} names no place; try: targets = ("here",)'
+    return "" if expand(cls, session) else "; ".join(_unknown(cls, session))
 
 
 def _unknown(cls: Any, session: Session) -> list[str]:
@@ -152,13 +169,29 @@ def open_place(
                 skip(request.node, State.NOT_OFFERED, f"{missing[0]}: {target.why_not(missing[0])}")
             yield Place(
                 target=target,
-                build=build,
+                build=partial(_built, request.cls, build),
                 local_dir=Path(local).resolve(),
                 lag=session.lag,
                 not_claimed=lambda reason: skip(request.node, State.NOT_CLAIMED, reason),
             )
     except NotOfferedError as error:
         skip(request.node, State.NOT_OFFERED, str(error))
+
+
+def _built(cls: Any, build: Callable[[Target], Transport], target: Target) -> Transport:
+    """Return a new transport; what is none is said once, rather than by whatever it lacks first."""
+    found: Any = build(target)
+    if found is None or inspect.iscoroutine(found):
+        what = "None" if found is None else "a coroutine"
+        if found is not None:
+            found.close()  # nobody will await it
+        pytest.fail(
+            f"{cls.__name__}.make_transport returned {what}; try: a plain def (it does no input or"
+            " output) that ends in: return MyTransport(...)",
+            pytrace=False,
+        )
+    transport: Transport = found
+    return transport
 
 
 def _place(cls: Any, session: Session, name: str, *, alone: bool) -> AbstractContextManager[Target]:

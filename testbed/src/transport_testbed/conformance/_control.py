@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,7 +49,9 @@ class Control:
         try:
             waivers = read(option.transport_waivers) if option.transport_waivers else ()
             lag = float(config.getini("transport_loop_lag")) / 1000
-        except (WaiverError, ValueError) as error:
+            if option.transport_report and not (self._worker or option.collectonly):
+                _files.prepare(Path(option.transport_report))
+        except (WaiverError, ValueError, OSError) as error:
             raise pytest.UsageError(str(error)) from error
         self._session = _collect.Session(
             places=places, only=option.transport_targets, lag=lag, waivers=waivers
@@ -56,6 +59,7 @@ class Control:
         config.stash[_collect.SESSION] = self._session
         self._gathered = _gather.Gathered()
         self._suite: Any = None
+        self._interrupted = ""
         self._outcome: tuple[Run, Verdict, _report.Facts] | None = None
         self._asked = bool(option.transport_targets or option.transport_report or waivers)
 
@@ -99,6 +103,10 @@ class Control:
         if not self._worker:
             self._gathered.add(report)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note by what the run was stopped: a person, pytest, or a worker of xdist's."""
+        self._interrupted = str(excinfo.value) or "interrupted"
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge; the exit code of the run is the verdict's."""
@@ -106,25 +114,17 @@ class Control:
         mine = self._asked or self._gathered.rows or self._session.collected
         if self._worker or option.collectonly or not mine:
             return
-        stopped = str(session.shouldstop or session.shouldfail or "")
-        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
-            stopped = stopped or "interrupted"
         facts = self._facts()
-        narrowed = _gather.narrowing(
-            self._config, stopped=stopped, stackless=bool(facts.stack.get("absent"))
+        run, verdict = _gather.conclude(
+            self._gathered,
+            self._session.waivers,
+            narrowed=_gather.narrowing(self._config, stackless=bool(facts.stack.get("absent"))),
+            unfinished=_gather.unfinished(session, interrupted=self._interrupted),
         )
-        run, verdict = _gather.conclude(self._gathered, self._session.waivers, narrowed)
         self._outcome = run, verdict, facts
-        session.exitstatus = self._exit_code(int(session.exitstatus), verdict)
+        session.exitstatus = _exit_code(int(session.exitstatus), verdict)
         if option.transport_report:
             _files.write(Path(option.transport_report), *self._outcome)
-
-    def _exit_code(self, found: int, verdict: Verdict) -> int:
-        """Failures of other tests, interruptions and pytest's own troubles stay what they are."""
-        if found not in _JUDGED:
-            return found
-        others = self._gathered.others_failed
-        return RED if verdict.ok and others else verdict.exit_code
 
     def _facts(self) -> _report.Facts:
         packages = {}
@@ -133,13 +133,15 @@ class Control:
                 packages[name] = metadata.version(name)
             except metadata.PackageNotFoundError:
                 continue
+        nox = _by_nox(self._config.rootpath)
         return _report.Facts(
             suite=__version__,
             catalogue=_claims.fingerprint((self._suite or _gather.suite()).catalogue),
             seconds=round(time.monotonic() - self._began, 2),
             stack=self._places.facts(),
             packages=packages,
-            nox=(self._config.rootpath / "noxfile.py").exists(),
+            nox=nox,
+            options=_options(self._config, nox=nox),
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -156,3 +158,28 @@ class Control:
     def close(self) -> None:
         """Stop what this process started."""
         self._places.stop()
+
+
+def _by_nox(root: Path) -> bool:
+    """Whether a project has a session of nox for the suite: it may have others only."""
+    with suppress(OSError, ValueError):
+        return "def conformance(" in (root / "noxfile.py").read_text(encoding="utf-8")
+    return False
+
+
+def _options(config: pytest.Config, *, nox: bool) -> tuple[str, ...]:
+    """Return the options that change what a test comes to; the stack is a session's own choice."""
+    stack, waivers = config.option.transport_stack, config.option.transport_waivers
+    return (
+        *((f"--transport-stack={stack}",) if stack != "auto" and not nox else ()),
+        *((f"--transport-waivers={waivers}",) if waivers else ()),
+    )
+
+
+def _exit_code(found: int, verdict: Verdict) -> int:
+    """Failures of other tests, interruptions and pytest's own troubles stay what they are."""
+    if found not in _JUDGED:
+        return found
+    # A waived failure is none for pytest: what it still calls one is not the verdict's to pardon.
+    failed = found == pytest.ExitCode.TESTS_FAILED
+    return RED if verdict.ok and failed else verdict.exit_code

@@ -27,6 +27,20 @@ from transport_testbed.conformance._verdict import Row, Run, State, Verdict
 NAME = "conformance"
 
 
+def prepare(folder: Path) -> None:
+    """Make the directory, and remove an earlier run's report: this one may be killed.
+
+    Raises:
+        OSError: It cannot be a directory.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix in ("json", "md", "xml"):
+            (folder / f"{NAME}.{suffix}").unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(f"--transport-report={folder}: {error.strerror}; try: a directory") from error
+
+
 def write(folder: Path, run: Run, verdict: Verdict, facts: Facts) -> None:
     """Write all three into a directory, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +69,7 @@ def as_document(run: Run, verdict: Verdict, facts: Facts) -> dict[str, Any]:
 
 
 def _plain(row: Row, facts: Facts) -> dict[str, Any]:
-    again = {"rerun": rerun(row, nox=facts.nox)} if row.state is State.FAILED else {}
+    again = {"rerun": rerun(row, facts)} if row.state is State.FAILED else {}
     return {**asdict(row), "state": row.state.value, **again}
 
 
@@ -74,7 +88,7 @@ def as_markdown(run: Run, verdict: Verdict, facts: Facts) -> str:
     lists = [
         *left_out(run),
         *not_meant(run),
-        *failures(run, nox=facts.nox),
+        *failures(run, facts),
         *verdict.reasons,
         *run.narrowed,
     ]

@@ -32,8 +32,6 @@ class Gathered:
     rows: dict[str, Row] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     problems: dict[str, None] = field(default_factory=dict)
-    #: Tests beside the suite's own that failed.
-    others_failed: bool = False
 
     def add(self, report: pytest.TestReport) -> None:
         """Take in the report of one phase of a test."""
@@ -45,8 +43,6 @@ class Gathered:
             self._add(report.nodeid, told[-1], report.duration)
         elif lost:
             self.rows[report.nodeid] = _lost(lost["subject"], lost["test"], report)
-        else:
-            self.others_failed = self.others_failed or report.failed
 
     def _add(self, node: str, told: dict[str, Any], seconds: float) -> None:
         plan = told.pop("plan", None)
@@ -82,18 +78,24 @@ def suite() -> Any:
 
 
 def conclude(
-    gathered: Gathered, waivers: tuple[Waiver, ...], narrowed: tuple[str, ...]
+    gathered: Gathered,
+    waivers: tuple[Waiver, ...],
+    *,
+    narrowed: tuple[str, ...],
+    unfinished: tuple[str, ...],
 ) -> tuple[Run, Verdict]:
     """Judge what was gathered."""
     rows = tuple(gathered.rows.values())
-    today = dt.datetime.now(tz=dt.UTC).date()
-    problems = (*gathered.problems, *stale(waivers, rows, today=today, whole=not narrowed))
+    today, whole = dt.datetime.now(tz=dt.UTC).date(), not (narrowed or unfinished)
+    problems = (*gathered.problems, *stale(waivers, rows, today=today, whole=whole))
     plans = dict(sorted(gathered.plans.items()))
-    run = Run(rows=rows, plans=plans, narrowed=narrowed, problems=problems)
+    run = Run(
+        rows=rows, plans=plans, narrowed=narrowed, unfinished=unfinished, problems=problems
+    )  # fmt: skip
     return run, verdict(run)
 
 
-def narrowing(config: pytest.Config, *, stopped: str, stackless: bool) -> tuple[str, ...]:
+def narrowing(config: pytest.Config, *, stackless: bool) -> tuple[str, ...]:
     """Return how a run was asked not to be whole, in the words that asked for it."""
     option = config.option
     asked: Mapping[str, object] = {
@@ -105,7 +107,15 @@ def narrowing(config: pytest.Config, *, stopped: str, stackless: bool) -> tuple[
         "--transport-targets": option.transport_targets,
         "a test by name": [each for each in config.args if "::" in str(each)],
         "--transport-stack=none": stackless and option.transport_stack == "none",
-        f"stopped: {stopped}": stopped,
     }
-    return tuple(f"{name} {value}".removesuffix(" True") if not name.startswith("stopped")
-                 else name for name, value in asked.items() if value)  # fmt: skip
+    return tuple(f"{name} {value}".removesuffix(" True") for name, value in asked.items() if value)
+
+
+def unfinished(session: pytest.Session, *, interrupted: str) -> tuple[str, ...]:
+    """Return what kept a run from its end: it was stopped, or files of tests were not read."""
+    stopped = session.shouldstop or session.shouldfail or interrupted
+    printed: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    errors = printed.stats.get("error", []) if printed else []
+    unread = {each.nodeid: None for each in errors if isinstance(each, pytest.CollectReport)}
+    told = (f"stopped: {stopped}",) if stopped else ()
+    return (*told, *(f"{node}: could not be collected" for node in unread))

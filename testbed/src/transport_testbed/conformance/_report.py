@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from transport_core.authoring import escape
@@ -37,7 +38,8 @@ class Facts:
     Attributes:
         catalogue: Hash of which tests there are.
         seconds: The whole run, starting the stack included.
-        nox: Whether the guest's project runs its tests by nox.
+        nox: Whether the guest's project runs the suite by nox.
+        options: What a run of one test has to be given as this one was, such as waivers.
     """
 
     suite: str
@@ -46,6 +48,7 @@ class Facts:
     stack: Mapping[str, Any] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     nox: bool = False
+    options: tuple[str, ...] = ()
 
 
 def text(run: Run, verdict: Verdict, facts: Facts, *, width: int = 100) -> list[str]:
@@ -54,7 +57,7 @@ def text(run: Run, verdict: Verdict, facts: Facts, *, width: int = 100) -> list[
         *table(run, width=width),
         *left_out(run),
         *not_meant(run),
-        *failures(run, nox=facts.nox),
+        *failures(run, facts),
         *(f"not green: {escape(each)}" for each in verdict.reasons),
         *(f"partial: {escape(each)}" for each in run.narrowed),
         *timings(facts),
@@ -138,7 +141,7 @@ def short(mine: set[str], every: tuple[str, ...]) -> str:
     return ", ".join(name for name in every if name in mine)
 
 
-def failures(run: Run, *, nox: bool) -> Iterator[str]:
+def failures(run: Run, facts: Facts) -> Iterator[str]:
     """Everything that failed, and how to run it again."""
     for row in run.rows:
         if row.state not in (State.FAILED, State.ERROR):
@@ -148,13 +151,15 @@ def failures(run: Run, *, nox: bool) -> Iterator[str]:
         clauses = " ".join(row.clauses)
         yield f"{what}: {row.subject} {clauses} {escape(row.variant)}: {escape(row.reason)}{why}"
         if not row.waiver:
-            yield f"    {rerun(row, nox=nox)}"
+            yield f"    {rerun(row, facts)}"
 
 
-def rerun(row: Row, *, nox: bool) -> str:
+def rerun(row: Row, facts: Facts) -> str:
     """Return the command that runs a row alone."""
-    command = "nox -s conformance --" if nox else f"pytest {row.file}"
-    return f"{command} -k {row.test} --transport-targets {row.subject}"
+    # -m: what is in the current folder can be imported, as when a guest's project is not installed.
+    command = "nox -s conformance --" if facts.nox else f"python3 -m pytest {quote(row.file)}"
+    options = (f"-k {row.test}", f"--transport-targets {row.subject}", *map(quote, facts.options))
+    return " ".join((command, *options))
 
 
 def timings(facts: Facts) -> Iterator[str]:

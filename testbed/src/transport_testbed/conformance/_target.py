@@ -74,7 +74,10 @@ class Probe(Protocol):
         ...
 
     def attempts(self) -> int | None:
-        """Return a number that grows when somebody tries to log in, let in or not; or None."""
+        """Return a number that grows when somebody tries to log in, let in or not; or None.
+
+        Of who came before this target was made nothing is counted: it may be told late.
+        """
         ...
 
     def attempts_at_hop(self) -> int | None:

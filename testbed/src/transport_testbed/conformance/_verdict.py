@@ -77,12 +77,14 @@ class Run:
 
     Attributes:
         narrowed: Why not everything was run, where that was asked for.
+        unfinished: Why not everything was run, where nobody asked for that.
         problems: What is wrong with the run itself: deleted tests, stale waivers.
     """
 
     rows: tuple[Row, ...] = ()
     plans: Mapping[str, Plan] = field(default_factory=dict)
     narrowed: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -109,7 +111,8 @@ class Verdict:
 def verdict(run: Run) -> Verdict:
     """Judge. Green is earned by tests that ran: neither skips nor silence count."""
     counts = _counts(run.rows)
-    reasons = [*run.problems, *_gaps(run)]
+    gaps = run.unfinished or _gaps(run)
+    reasons = [*run.problems, *gaps]
     if counts["failed"]:
         reasons.insert(0, f"{counts['failed']} failed")
     if counts["error"]:
@@ -117,7 +120,7 @@ def verdict(run: Run) -> Verdict:
     executed = counts["passed"] + counts["failed"] + counts["waived"]
     if not executed:
         reasons.append("nothing was executed" if run.subjects else "there were no subjects")
-    word, code = _word(run, counts, executed=executed, gaps=bool(_gaps(run)))
+    word, code = _word(run, counts, executed=executed, gaps=bool(gaps))
     return Verdict(word=word, exit_code=code, reasons=tuple(reasons), counts=counts)
 
 
@@ -140,9 +143,9 @@ def _counts(rows: Iterable[Row]) -> dict[str, int]:
     return {name: found[name] for name in (*(state.value for state in State), "waived")}
 
 
-def _gaps(run: Run) -> list[str]:
+def _gaps(run: Run) -> tuple[str, ...]:
     """What did not run although nobody asked to leave it out."""
-    return [] if run.narrowed else [gap for each in run.plans for gap in _gaps_of(run, each)]
+    return () if run.narrowed else tuple(gap for each in run.plans for gap in _gaps_of(run, each))
 
 
 def _gaps_of(run: Run, subject: str) -> Iterator[str]:

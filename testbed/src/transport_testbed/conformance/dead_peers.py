@@ -10,6 +10,7 @@ from transport_core import Capability, CommandTimeoutError, ConnectionLostError,
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
+from transport_testbed.conformance._target import HarnessError
 from transport_testbed.conformance.samples import (
     SECONDS_TO_STOP,
     begun,
@@ -55,14 +56,23 @@ class DeadPeersTests:
     @clause("CONN-02", "RUN-11", needs=HELD, offers=("freeze",))
     async def test_a_timeout_holds_at_a_dead_peer_and_so_does_closing(self, case: Case) -> None:
         """The call ends, without claiming that its command has; nor does closing wait for it."""
-        call = asyncio.create_task(case.transport.run(sh("sleep 20", case.marker), timeout=1.0))
-        await begun(case)
-        with faults(case).freeze():
-            started = time.monotonic()
-            error = await failure(CommandTimeoutError, call)
-            late = time.monotonic() - started - 1.0
-            await case.transport.aclose()
-            closed = time.monotonic() - started - 1.0 - late
+        for seconds in (1.0, 4.0, 10.0):
+            # Its time begins later than this: what is frozen before then was alive at the call.
+            over = time.monotonic() + seconds
+            words = sh("sleep 20", case.marker)
+            call = asyncio.create_task(case.transport.run(words, timeout=seconds))
+            await _at_work(case, call)
+            with faults(case).freeze():
+                if time.monotonic() < over:
+                    error = await failure(CommandTimeoutError, call)
+                    late = time.monotonic() - over
+                    await case.transport.aclose()
+                    closed = time.monotonic() - over - late
+                    break
+            # On a slow place it was stopped before it was frozen, and may say so.
+            await failure(CommandTimeoutError, call)
+        else:
+            raise HarnessError(f"freezing the place takes more than {seconds} s")
         assert late < SECONDS_TO_STOP, "the timeout waited for a peer that is dead"
         assert closed < SECONDS_TO_STOP, "closing waited for a peer that is dead"
         assert error.delivery is not Delivery.NOT_SENT
@@ -72,13 +82,17 @@ class DeadPeersTests:
     async def test_a_loop_that_stood_still_keeps_its_connection(self, case: Case) -> None:
         """A program that blocks its loop for longer than the bound finds the peer alive."""
         transport = await _impatient(case)
-        before = case.probe.logins()
-        # For long, and then again and again, with one turn of the loop in between.
-        for share in (1.2, 0.4, 0.4, 0.4):
-            _stand_still(share * _dead_after(case))
-            await asyncio.sleep(0)
-        assert (await transport.run(["printf", "on"])).stdout == b"on"
-        assert case.probe.logins() == before, "a living connection was given up"
+        # The peer may be starved for as long as that on a machine that is busy: not each time.
+        for _ in range(3):
+            before = case.probe.logins()
+            # For long, and then again and again, with one turn of the loop in between.
+            for share in (1.2, 0.4, 0.4, 0.4):
+                _stand_still(share * _dead_after(case))
+                await asyncio.sleep(0)
+            assert (await transport.run(["printf", "on"])).stdout == b"on"
+            if case.probe.logins() == before:
+                return
+        raise AssertionError("a living connection was given up, each time")
 
 
 async def _noticed(case: Case, broken: AbstractContextManager[int]) -> None:
@@ -97,6 +111,11 @@ async def _noticed(case: Case, broken: AbstractContextManager[int]) -> None:
         results = await asyncio.gather(*(each.run(["printf", "on"]) for each in (busy, idle)))
     assert error.delivery is Delivery.UNKNOWN
     assert [result.stdout for result in results] == [b"on", b"on"]
+
+
+async def _at_work(case: Case, call: asyncio.Task[object]) -> None:
+    """Wait until a command is seen from outside, or is over before that."""
+    await case.eventually(lambda: call.done() or bool(case.probe.processes(case.marker)), 15.0)
 
 
 async def _impatient(case: Case) -> Transport:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
+from functools import partial
 
-import pytest
 from transport_core import ConfigurationError, Transport, build, load, names
 from transport_core.authoring import shape_problems
 
@@ -39,9 +40,8 @@ class DiscoveryTests:
     @clause("DISC-01", opened=False)
     async def test_an_unknown_name_or_option_names_the_known_ones(self, case: Case) -> None:
         """Who mistypes is told what there is; what is installed can be loaded."""
-        with pytest.raises(ConfigurationError) as unknown:
-            load("no-such-transport")
-        assert not [name for name in names() if name not in str(unknown.value)]
+        unknown = _refusal(partial(load, "no-such-transport"))
+        assert not [name for name in names() if name not in unknown]
         cls = type(case.make())
         for name in names():
             try:
@@ -49,5 +49,13 @@ class DiscoveryTests:
             except ConfigurationError:
                 continue  # a broken plugin breaks only itself
             if found is cls:
-                with pytest.raises(ConfigurationError, match="no_such_option"):
-                    build(name, {"no_such_option": 1})
+                assert "no_such_option" in _refusal(partial(build, name, {"no_such_option": 1}))
+
+
+def _refusal(call: Callable[[], object]) -> str:
+    """Return the text of the error of what must be refused."""
+    try:
+        found = call()
+    except ConfigurationError as error:
+        return str(error)
+    raise AssertionError(f"taken without an error: {found!r:.200}")

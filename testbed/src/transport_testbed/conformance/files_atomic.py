@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from functools import partial
 
@@ -135,11 +136,10 @@ class FilesAtomicTests:
                 found = case.probe.lstat(os.path.join(where, name))
                 if found is not None and found.st_mode & 0o077:
                     wide.add(f"remote {found.st_mode:o}")
-            wide.update(
-                f"local {entry.stat().st_mode & 0o777:o}"
-                for entry in folder.iterdir()
-                if entry.stat().st_mode & 0o077
-            )
+            for entry in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if (mode := entry.stat().st_mode) & 0o077:
+                        wide.add(f"local {mode & 0o777:o}")
 
         await case.transport.put(source, where + b"/file", mode=0o600, progress=watch)
         await case.transport.get(big, folder / "file", mode=0o600, progress=watch)

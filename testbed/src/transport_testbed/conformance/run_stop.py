@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
+from functools import partial
 
 from transport_core import Capability, CommandTimeoutError
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
 from transport_testbed.conformance.samples import (
+    DETACHED,
     SECONDS_TO_STOP,
-    alive,
     begun,
     content,
     failure,
+    gone,
     sh,
+    stayed,
+    timed_out,
 )
 
 TREES = {
@@ -39,18 +44,19 @@ class RunStopTests:
     async def test_a_timeout_ends_the_whole_process_group(self, case: Case) -> None:
         """At the time of the error nothing of the tree is left, and the output is kept."""
         marks = {name: f"{case.marker}-{index}" for index, name in enumerate(TREES)}
-        calls = [
-            case.transport.run(
-                sh(f"echo begun; echo err >&2; {script}", marks[name]),
+
+        def tree(name: str, seconds: float, ready: bytes) -> Awaitable[object]:
+            script = f'echo begun; echo err >&2; : > "$1"; {TREES[name]}'
+            return case.transport.run(
+                sh(script, ready, marks[name]),
                 env={"CONFORMANCE_MARK": marks[name]},
-                timeout=1.0,
+                timeout=seconds,
             )
-            for name, script in TREES.items()
-        ]
-        started = time.monotonic()
-        errors = await asyncio.gather(*(failure(CommandTimeoutError, call) for call in calls))
+
+        errors = await asyncio.gather(
+            *(timed_out(case, partial(tree, name), 1.0) for name in TREES)
+        )
         assert not _left(case, marks), "processes that outlive the timeout"
-        assert time.monotonic() - started < 1.0 + SECONDS_TO_STOP
         for name, error in zip(TREES, errors, strict=True):
             assert isinstance(error, TimeoutError)
             assert error.stopped, name
@@ -61,19 +67,17 @@ class RunStopTests:
     async def test_a_timeout_ends_what_ignores_a_polite_request(self, case: Case) -> None:
         """After TERM and a grace comes KILL; a polite program has had the time to tidy up."""
         tidy = case.remote("tidied")
-        stubborn = case.transport.run(
-            sh("trap '' TERM HUP INT; echo begun; sleep 1000; sleep 1000", case.marker), timeout=0.5
-        )
-        polite = case.transport.run(
-            sh("trap 'echo yes > \"$1\"; exit 0' TERM; sleep 1000 & wait", tidy, case.marker),
-            timeout=0.5,
-        )
-        started = time.monotonic()
-        await asyncio.gather(
-            failure(CommandTimeoutError, stubborn), failure(CommandTimeoutError, polite)
-        )
+
+        def stubborn(seconds: float, ready: bytes) -> Awaitable[object]:
+            script = "trap '' TERM HUP INT; : > \"$1\"; sleep 1000; sleep 1000"
+            return case.transport.run(sh(script, ready, case.marker), timeout=seconds)
+
+        def polite(seconds: float, ready: bytes) -> Awaitable[object]:
+            script = 'trap \'echo yes > "$2"; exit 0\' TERM; : > "$1"; sleep 1000 & wait'
+            return case.transport.run(sh(script, ready, tidy, case.marker), timeout=seconds)
+
+        await asyncio.gather(timed_out(case, stubborn, 0.5), timed_out(case, polite, 0.5))
         assert not case.probe.processes(case.marker)
-        assert time.monotonic() - started < 0.5 + SECONDS_TO_STOP
         assert content(case, tidy) == b"yes\n"
 
     @clause("RUN-11", needs=(Capability.STOP,))
@@ -113,33 +117,26 @@ class RunStopTests:
             call.cancel()
             await failure(asyncio.CancelledError, call)
         # A command that was on its way when its call ended may be seen for an instant.
-        await case.eventually(lambda: not case.probe.processes(case.marker))
+        await gone(case)
         assert (await case.transport.run(["printf", "on"])).stdout == b"on"
 
     @clause("RUN-12", about="shell")
     async def test_a_background_child_does_not_delay_the_result(self, case: Case) -> None:
         """A child whose streams are redirected stays behind; the call is over without it."""
-        started = time.monotonic()
-        result = await case.transport.run(
-            sh("sleep 30 </dev/null >/dev/null 2>&1 & echo $!"),
-            env={"CONFORMANCE_MARK": case.marker},
-            timeout=20.0,
+        end, started = case.remote(), time.monotonic()
+        await case.transport.run(
+            sh(DETACHED, end), env={"CONFORMANCE_MARK": case.marker}, timeout=20.0
         )
         assert time.monotonic() - started < 10.0
-        stayed = await alive(case)
-        await case.transport.run(["kill", result.stdout.strip()])
-        assert stayed, "the child did not stay"
+        assert await stayed(case, end), "the child did not stay"
 
     @clause("LIFE-05", needs=Capability.RUN, opened=False)
     async def test_a_detached_child_outlives_run_and_close(self, case: Case) -> None:
         """A child that a finished command has detached belongs to the user, not to us."""
-        script = "sleep 30 </dev/null >/dev/null 2>&1 & echo $!"
+        end = case.remote()
         async with case.make() as transport:
-            result = await transport.run(sh(script), env={"CONFORMANCE_MARK": case.marker})
-        survivors = await alive(case)
-        async with case.make() as transport:
-            await transport.run(["kill", result.stdout.strip()])
-        assert survivors, "closing ended a child that belongs to the user"
+            await transport.run(sh(DETACHED, end), env={"CONFORMANCE_MARK": case.marker})
+        assert await stayed(case, end), "closing ended a child that belongs to the user"
 
     @clause("LIFE-05", needs=Capability.RUN, opened=False)
     async def test_nothing_is_left_after_failures(self, case: Case) -> None:
@@ -148,15 +145,16 @@ class RunStopTests:
         source.write_bytes(b"x")
         async with case.make() as transport:
             await transport.put(source, case.remote("there"))
-            calls = [
-                transport.run(["/no/such/program", case.marker]),
-                transport.run(["true", case.marker], cwd="/no/such/place"),
-                transport.run(sh("exit 3", case.marker), check=True),
-                transport.get(case.remote("missing"), case.local("missing")),
-            ]
-            errors = await asyncio.gather(*calls, return_exceptions=True)
+            calls = {
+                "no program": transport.run(["/no/such/program", case.marker]),
+                "no directory": transport.run(["true", case.marker], cwd="/no/such/place"),
+                "exit 3": transport.run(sh("exit 3", case.marker), check=True),
+                "no source": transport.get(case.remote("missing"), case.local("missing")),
+            }
+            found = await asyncio.gather(*calls.values(), return_exceptions=True)
             pending = asyncio.create_task(transport.run(sh("sleep 5", case.marker)))
             await begun(case)
         await asyncio.gather(pending, return_exceptions=True)
-        assert all(isinstance(error, Exception) for error in errors)
-        await case.eventually(lambda: not case.probe.processes(case.marker), seconds=3.0)
+        wrong = [n for n, each in zip(calls, found, strict=True) if not isinstance(each, Exception)]
+        assert not wrong, f"these did not fail: {wrong}"
+        await gone(case, seconds=3.0)

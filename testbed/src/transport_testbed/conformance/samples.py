@@ -10,11 +10,12 @@ import contextlib
 import logging
 import os
 import stat
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
-from transport_core import Capability, Transport
+from transport_core import Capability, CommandTimeoutError, Transport
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._target import Faults, HarnessError
@@ -82,6 +83,15 @@ SECONDS_TO_STOP = 10.0
 """A grace between TERM and KILL is the transport's choice; more than this is none."""
 
 
+_STAYS = 'until [ -e "$1" ] || [ ! -d "${1%/*}" ]; do sleep 0.1; done'
+DETACHED = f"({_STAYS}) </dev/null >/dev/null 2>&1 &"
+"""Script that leaves a child until there is the file that it is told, or its directory no more.
+
+So nobody has to signal a number that came through the transport under test: whose it is then,
+only a transport that works can say.
+"""
+
+
 def sh(script: str, *words: bytes | str) -> list[bytes | str]:
     """Return the argv of a shell script with its words, for who wants a shell (RUN-02)."""
     return ["sh", "-c", script, "sh", *words]
@@ -101,6 +111,25 @@ async def failure(kind: type[E], call: Awaitable[object]) -> E:
     except Exception as error:
         raise AssertionError(f"not {kind.__name__} but {type(error).__name__}: {error}") from error
     raise AssertionError(f"not {kind.__name__} but a result: {found!r:.200}")
+
+
+async def timed_out(
+    case: Case, call: Callable[[float, bytes], Awaitable[object]], seconds: float
+) -> CommandTimeoutError:
+    """Return the error of a command that was at work when its time was over.
+
+    The time counts from the call, and a slow place may spend all of it on starting a program.
+    So the call is given a file that its script makes when it is ready, and is made again, with
+    more time, if there was none: a quick place does not wait for that.
+    """
+    for patience in (seconds, 4 * seconds, 10 * seconds):
+        ready, started = case.remote(), time.monotonic()
+        error = await failure(CommandTimeoutError, call(patience, ready))
+        took = time.monotonic() - started
+        assert took < patience + SECONDS_TO_STOP, f"{took:.1f} s for a timeout of {patience} s"
+        if present(case, ready):
+            return error
+    raise AssertionError(f"the command was not at work after {patience} s")
 
 
 async def failures(*calls: tuple[type[E], Awaitable[object]]) -> list[E]:
@@ -237,3 +266,20 @@ async def alive(case: Case) -> bool:
         await case.eventually(lambda: bool(case.probe.processes(case.marker)), seconds=1.0)
         return True
     return False
+
+
+async def gone(case: Case, seconds: float = 5.0) -> None:
+    """Wait until no process of this test is there; what is left is an assertion that names it."""
+    with contextlib.suppress(AssertionError):
+        await case.eventually(lambda: not case.probe.processes(case.marker), seconds)
+    left = case.probe.processes(case.marker)
+    lines = [line for line in case.probe.command_lines() if case.marker.encode() in line]
+    assert not left, f"still running: {left} {lines}"
+
+
+async def stayed(case: Case, end: bytes) -> bool:
+    """Return whether the child that DETACHED left is there, and end it by its file."""
+    found = await alive(case)
+    case.probe.write(end, b"")
+    await gone(case)
+    return found

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
-from transport_core import Capability, CommandTimeoutError
+from transport_core import Capability
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
-from transport_testbed.conformance.samples import (
-    SECONDS_TO_STOP,
-    begun,
-    content,
-    failure,
-    present,
-    sh,
-)
+from transport_testbed.conformance.samples import content, present, sh, timed_out
 
 _CALLERS = 100
 
@@ -109,15 +101,21 @@ class SessionsTests:
         """Politely first, then its child that will not go; who has waited goes on."""
         tidy = case.remote("tidied")
         child = "(trap '' TERM; exec sleep 1000) &"
-        script = f"trap 'echo yes > \"$1\"; exit 0' TERM; {child} echo begun; sleep 1000 & wait"
-        late = asyncio.create_task(case.transport.run(sh(script, tidy, case.marker), timeout=1.5))
-        await begun(case)
-        others: list[Awaitable[object]] = [case.transport.run(["true"]) for _ in range(12)]
-        waiting = asyncio.gather(*others)
-        error = await asyncio.wait_for(failure(CommandTimeoutError, late), 1.5 + SECONDS_TO_STOP)
+        begins = f'{child} echo begun; : > "$1"; sleep 1000 & wait'
+        script = f"trap 'echo yes > \"$2\"; exit 0' TERM; {begins}"
+        others: list[asyncio.Task[object]] = []
+
+        async def crowded(seconds: float, ready: bytes) -> object:
+            words = sh(script, ready, tidy, case.marker)
+            late = asyncio.create_task(case.transport.run(words, timeout=seconds))
+            await case.eventually(lambda: late.done() or present(case, ready), seconds=20.0)
+            others.extend(asyncio.create_task(case.transport.run(["true"])) for _ in range(12))
+            return await late
+
+        error = await timed_out(case, crowded, 1.5)
         assert not case.probe.processes(case.marker), "processes that outlive the timeout"
         assert error.stopped
         assert error.result is not None
         assert error.result.stdout == b"begun\n"
         assert content(case, tidy) == b"yes\n"
-        await waiting
+        await asyncio.gather(*others)

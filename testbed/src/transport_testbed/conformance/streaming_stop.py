@@ -20,14 +20,16 @@ from transport_core import (
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
 from transport_testbed.conformance.samples import (
+    DETACHED,
     SECONDS_TO_STOP,
-    alive,
     begun,
     content,
     cut,
     failure,
     failures,
+    gone,
     sh,
+    stayed,
 )
 from transport_testbed.conformance.streaming import (
     STREAMS,
@@ -106,7 +108,7 @@ class StreamingStopTests:
         async with tree(case) as process:
             await process.kill()
             assert not (await ended(process)).ok
-            await case.eventually(lambda: not case.probe.processes(case.marker))
+            await gone(case)
 
     @clause("STRM-07", needs=STOPS)
     async def test_leaving_ends_the_whole_process_group(self, case: Case) -> None:
@@ -154,15 +156,13 @@ class StreamingStopTests:
     @clause("STRM-07", needs=STREAMS)
     async def test_what_a_finished_command_detached_stays(self, case: Case) -> None:
         """A child with its streams redirected belongs to the user, whatever was left unread."""
-        script = "sleep 30 </dev/null >/dev/null 2>&1 & echo $!; echo unread >&2"
+        end = case.remote()
         async with streaming(case).stream(
-            sh(script), env={"CONFORMANCE_MARK": case.marker}
+            sh(f"{DETACHED} echo unread >&2", end), env={"CONFORMANCE_MARK": case.marker}
         ) as process:
-            child = await drained(process.stdout)
+            await drained(process.stdout)
             await process.wait()
-        stayed = await alive(case)
-        await case.transport.run(["kill", child.strip()])
-        assert stayed, "the child did not stay"
+        assert await stayed(case, end), "the child did not stay"
 
     @clause("STRM-07", needs=STOPS)
     async def test_cancelling_while_it_is_entered_leaves_nothing(self, case: Case) -> None:
@@ -177,7 +177,7 @@ class StreamingStopTests:
             await asyncio.sleep(milliseconds / 1000)
             call.cancel()
             await failure(asyncio.CancelledError, call)
-        await case.eventually(lambda: not case.probe.processes(case.marker))
+        await gone(case)
         assert (await case.transport.run(["printf", "on"])).stdout == b"on"
 
     @clause("STRM-08", needs=STOPS)
