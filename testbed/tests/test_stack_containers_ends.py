@@ -10,7 +10,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,12 @@ def by_hand() -> Iterator[tuple[str, str]]:
     labels = {engine.RUN: "by hand", engine.OWNER: ""}
     docker = engine.client()
     name = f"intercede-testbed-by-hand-{os.getpid()}"
-    network = docker.networks.create(name, internal=True, labels=labels)
-    made = docker.containers.create(f"{images.prefix()}/node", network=name, labels=labels)
-    try:
+    with ExitStack() as ours:
+        network = docker.networks.create(name, internal=True, labels=labels)
+        ours.callback(network.remove)
+        made = docker.containers.create(f"{images.prefix()}/node", network=name, labels=labels)
+        ours.callback(made.remove, force=True)
         yield made.id, network.id
-    finally:
-        made.remove(force=True)
-        network.remove()
 
 
 @pytest.mark.parametrize("moment", ("compose was called", "the first container", "the accounts"))

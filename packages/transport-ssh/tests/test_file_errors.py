@@ -170,7 +170,7 @@ async def test_a_put_that_was_lost_may_be_made_again(
 ) -> None:
     """Each file is whole or not there, so nobody has to find out whether it ran."""
     (tmp_path / "source").write_bytes(b"x" * (8 << 20))
-    faults = Sessions(daemon=stack.pids["sshd-direct"], user=stack.endpoint("bash").user)
+    faults = Sessions.of(stack, stack.endpoint("bash"))
     told: list[int] = []
 
     def cut(done: int, total: int | None) -> None:

@@ -135,7 +135,7 @@ async def test_a_stream_within_a_wrapper_can_be_signalled(stack: Stack) -> None:
 async def test_what_a_wrapper_left_running_is_ended_at_the_next_login(stack: Stack) -> None:
     """The wrapper as well as the command (LIFE-05)."""
     endpoint, env = stack.endpoint("bash"), marked()
-    faults = Sessions(daemon=stack.pids[f"sshd-{endpoint.server}"], user=endpoint.user)
+    faults = Sessions.of(stack, endpoint)
     async with transport(endpoint, kill_grace=0.5) as ssh:
         with contextlib.suppress(ConnectionLostError):
             async with ssh.stream(["sleep", "1000"], env=env) as process:
@@ -152,7 +152,7 @@ async def test_an_orphan_is_ended_however_long_others_hold_every_session(
     """Its time begins with its turn (LIFE-05)."""
     monkeypatch.setattr(_orphans, "_SECONDS", 1.0)
     endpoint, env = stack.endpoint("alone"), marked()
-    faults = Sessions(daemon=stack.pids[f"sshd-{endpoint.server}"], user=endpoint.user)
+    faults = Sessions.of(stack, endpoint)
     async with transport(endpoint, kill_grace=0.5, max_sessions=1) as ssh:
         call = asyncio.create_task(ssh.run(["sleep", "1000"], env=env))
         await until(lambda: running(env) != [])

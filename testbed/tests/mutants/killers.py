@@ -147,6 +147,7 @@ KILLERS: dict[str, type] = {
     "test_names_that_no_file_can_have_are_refused": names.AcceptsNoName,
     "test_a_relative_path_starts_from_the_remote_working_directory": names.StartsElsewhere,
     "test_errors_are_typed_and_carry_both_paths": trees.ForgetsPaths,
+    "test_an_error_that_names_a_side_names_the_one_that_failed": trees.BlamesTheOtherSide,
     # FilesSizesTests
     "test_every_size_arrives_whole": names.LosesTheLastByteOfAFile,
     "test_a_source_that_shrinks_is_an_error": names.BelievesTheEnd,
