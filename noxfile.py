@@ -39,7 +39,7 @@ PYTHONS = list(dict.fromkeys(["3.11", "3.12", "3.13", RUNNING]))
 @nox.parametrize("stack", ["native", "containers"])
 def conformance(session: nox.Session, stack: str) -> None:
     """Run the conformance suite on transport-local and transport-ssh; -- reaches pytest."""
-    _install(session, "test", "inside")
+    _install(session, "suite", "inside")
     _require(session, stack)
     within = stack == "containers"
     # Slurm's commands are within the containers: that suite runs there.
@@ -212,11 +212,12 @@ def _install(
     projects: tuple[str, ...] = (*PACKAGES, "testbed[containers,compose]"),
     also: tuple[str, ...] = (),
 ) -> None:
+    # Without it each of many processes compiles everything anew, and pytest rewrites every test.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     editable = [word for project in projects for word in ("-e", project)]
     tools = nox.project.dependency_groups(GROUPS, *groups) if groups else ()
-    session.install(
-        "-c", CONSTRAINTS, *editable, *also, *tools, env={"UV_BUILD_CONSTRAINT": CONSTRAINTS}
-    )
+    install = {"UV_BUILD_CONSTRAINT": CONSTRAINTS, "UV_COMPILE_BYTECODE": "1"}
+    session.install("-c", CONSTRAINTS, *editable, *also, *tools, env=install)
 
 
 def _own_tests(session: nox.Session) -> None:
