@@ -212,7 +212,7 @@ def _install(
     projects: tuple[str, ...] = (*PACKAGES, "testbed[containers,compose]"),
     also: tuple[str, ...] = (),
 ) -> None:
-    # Without it each of many processes compiles everything anew, and pytest rewrites every test.
+    # Without bytecode on disk each process compiles all anew, and pytest rewrites every test.
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
     editable = [word for project in projects for word in ("-e", project)]
     tools = nox.project.dependency_groups(GROUPS, *groups) if groups else ()

@@ -95,7 +95,7 @@ def make_guest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> No
     pytester.makepyfile(suite=SUITE)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     monkeypatch.setenv("PYTHONPATH", str(pytester.path))
-    # A worker that dies leaves its directories behind: here, where they are removed.
+    # A worker that dies leaves what it made in the temporary directory: here, where it is removed.
     monkeypatch.setenv("TMPDIR", str(pytester.path))
 
 

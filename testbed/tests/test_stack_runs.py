@@ -55,13 +55,22 @@ def test_a_record_is_read_as_it_was_written(run: Run) -> None:
     assert "\n" not in run.record()
 
 
-@pytest.mark.parametrize("text", ("", "{}", "[]", "1", '{"root": "/"}', "by hand", "RENAMED"))
+@pytest.mark.parametrize(
+    "text", ("", "{}", "[]", "1", '{"root": "/"}', "by hand", "RENAMED", "USR", "TYPES")
+)
 def test_what_is_no_record_is_refused(run: Run, text: str) -> None:
     """And a directory that is not named by the token, which a run would remove, above all."""
     if text == "RENAMED":
         text = replace(run, root=run.root.parent).record()
-    with pytest.raises((ValueError, TypeError, KeyError)):
+    if text == "USR":
+        text = replace(run, token="usr", root=Path("/usr")).record()
+    if text == "TYPES":
+        text = json.dumps({**json.loads(run.record()), "started": "0"})
+    with pytest.raises((ValueError, TypeError)):
         Run.from_record(text)
+    # Nor does one stop a sweep.
+    (run.root / "run.json").write_text(text)
+    assert sweep() == []
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,5 @@ def test_the_file_name_is_that_of_the_side_that_failed() -> None:
     for side, wanted in ((None, "r"), ("remote", "r"), ("local", "l")):
         error = TransferError("m", local="l", remote="r", side=cast(Any, side))
         assert (error.filename, error.side) == (wanted, side)
+        bare = TransferError("m", side=cast(Any, side))
+        assert transfer_error(bare, local="l", remote="r").filename == wanted

@@ -176,6 +176,20 @@ def test_a_name_that_no_block_is_for_may_be_misspelled(
     assert ("whether h is spelled" in str(caught.value.hint)) == (not named)
 
 
+def test_a_process_whose_directory_is_gone_may_name_whole_paths(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others lead nowhere, which is told."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    home("Host h\nIdentityFile ~/.ssh/key\n", key="")
+    assert SSHOptions.from_ssh_config("h").host == "h"
+    home("Host h\nIdentityFile ~/.ssh/key\nUserKnownHostsFile pins\n", key="")
+    with pytest.raises(ConfigurationError, match="leads nowhere"):
+        SSHOptions.from_ssh_config("h")
+
+
 def test_paths_are_whole_and_harmless_to_show(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

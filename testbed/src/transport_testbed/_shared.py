@@ -97,11 +97,13 @@ class SharedStack:
     def stop(self) -> None:
         """Stop what this process started; twice is silent."""
         running, self._running = self._running, None
-        if running:
-            provider, stack = running
-            provider.stop(stack)
-        if self._mine:
-            self._file.unlink(missing_ok=True)
+        try:
+            if running:
+                provider, stack = running
+                provider.stop(stack)
+        finally:
+            if self._mine:
+                self._file.unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str) -> None:

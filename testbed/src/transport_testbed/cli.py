@@ -150,7 +150,8 @@ def _provider(stack: Stack) -> Provider:
     for each in providers():
         if each.name == stack.provider:
             return each
-    raise StackError(stack.provider, "this version of the testbed has no such stack")
+    raise StackError(stack.provider, "this version of the testbed has no such stack",
+                     hint="take it down with the version that brought it up")  # fmt: skip
 
 
 def _how_to_reach(stack: Stack) -> Iterator[str]:

@@ -94,10 +94,12 @@ class Places:
 
     def stop(self) -> None:
         """Stop the stack if this process started it, and end what tests left here."""
-        self.shared.stop()
         own, self._own = self._own, None
-        if own:
-            own.end()
+        try:
+            self.shared.stop()
+        finally:
+            if own:
+                own.end()
 
     def _here(self) -> str:
         """Return the directory of this process: as a run's, it is swept if we are killed."""

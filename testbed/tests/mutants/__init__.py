@@ -121,6 +121,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     stopping.CancelLeavesTheCommand: ("RUN-11",),
     stopping.SwallowsCancel: ("RUN-11",),
     stopping.KillsAtOnce: ("RUN-11",),
+    stopping.ReservesItsGrace: ("RUN-11",),
     stopping.ReturnsAtExit: ("RUN-12",),
     stopping.RefusesCrowds: ("RUN-13",),
     stopping.MixesUpResults: ("RUN-13",),

@@ -370,7 +370,8 @@ def transfer_error(
         error.remote = remote if error.remote is None else error.remote
         error.transport = error.transport or transport
         if error.filename is None:
-            error.filename = error.local if error.remote is None else error.remote
+            mine = error.remote is None or error.side == "local"
+            error.filename = error.local if mine else error.remote
         return error
     kind = _BY_ERRNO.get(error.errno or 0, TransferError)
     known = os.strerror(error.errno) if error.errno else str(error)

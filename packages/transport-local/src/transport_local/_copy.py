@@ -107,7 +107,8 @@ class Copying:
                 self._count(entry)
                 with order.target_end.at(entry.path):
                     self._member(landing, entry)
-            landing.finish()
+            with order.target_end.at():
+                landing.finish()
 
     def _entries_of(self, order: CopyOrder) -> Iterator[Entry]:
         for entry in scan(order.source, order.symlinks, end=order.source_end):

@@ -39,7 +39,8 @@ async def get(remote: RemoteFiles, transfer: Transfer) -> TransferResult:
         async with contextlib.aclosing(getting.below(root)) as entries:
             async for entry in entries:
                 await getting.member(entry)
-        await off_loop(landing.finish)
+        with transfer.destination.at():
+            await off_loop(landing.finish)
     return tally.result()
 
 

@@ -71,7 +71,16 @@ def _absolute(path: str) -> str:
     """Return where a path of a configuration leads now; options may be used elsewhere."""
     if path == "~" or path.startswith("~/"):
         path = _home() + path[1:]
-    return os.path.join(os.getcwd(), os.path.expanduser(path))
+    path = os.path.expanduser(path)
+    if os.path.isabs(path):
+        return path
+    try:
+        return os.path.join(os.getcwd(), path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"'{escape(path)}' leads nowhere: this process's working directory is gone",
+            hint="change to another directory, or name the whole path",
+        ) from error
 
 
 # -- texts

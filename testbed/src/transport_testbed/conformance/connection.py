@@ -10,6 +10,7 @@ from transport_core import Capability, ConnectionLostError, Delivery
 
 from transport_testbed.conformance._case import Case
 from transport_testbed.conformance._clause import clause
+from transport_testbed.conformance._target import HarnessError
 from transport_testbed.conformance.samples import (
     begun,
     content,
@@ -92,16 +93,23 @@ class ConnectionTests:
             file.truncate(32 * MIB)
         case.probe.make_dir(where)
         remote = os.path.join(where, b"file")
-        cuts: list[int] = []
+        tried: list[HarnessError | None] = []
 
         def lose(done: int, total: int | None) -> None:
-            # Within the call: between two turns of the loop it might be over.
-            if not cuts and done != total:
-                with cut(case) as ended:
-                    cuts.append(ended)
+            # Within the call: between two turns of the loop it might be over. One that tells of
+            # the end only cannot be cut in time, and nothing is claimed of it.
+            if not tried and done != total:
+                tried.append(None)
+                try:
+                    with cut(case):
+                        pass
+                except HarnessError as error:  # not for the transport to hand on
+                    tried[0] = error
 
         put = case.transport.put(source, remote, progress=lose)
         found = await asyncio.gather(put, return_exceptions=True)
+        for failed in filter(None, tried):
+            raise failed
         if isinstance(found[0], BaseException):
             assert isinstance(found[0], ConnectionError), repr(found[0])
         else:

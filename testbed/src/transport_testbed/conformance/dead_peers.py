@@ -63,7 +63,7 @@ class DeadPeersTests:
             call = asyncio.create_task(case.transport.run(words, timeout=seconds))
             await _at_work(case, call)
             with faults(case).freeze():
-                if time.monotonic() < over:
+                if not call.done() and time.monotonic() < over:
                     error = await failure(CommandTimeoutError, call)
                     late = time.monotonic() - over
                     await case.transport.aclose()
@@ -71,8 +71,10 @@ class DeadPeersTests:
                     break
             # On a slow place it was stopped before it was frozen, and may say so.
             await failure(CommandTimeoutError, call)
+            assert time.monotonic() > over - 0.1 * seconds, "the timeout came early"
         else:
             raise HarnessError(f"freezing the place takes more than {seconds} s")
+        assert late > -0.1 * seconds, "the timeout came early"
         assert late < SECONDS_TO_STOP, "the timeout waited for a peer that is dead"
         assert closed < SECONDS_TO_STOP, "closing waited for a peer that is dead"
         assert error.delivery is not Delivery.NOT_SENT
@@ -82,8 +84,8 @@ class DeadPeersTests:
     async def test_a_loop_that_stood_still_keeps_its_connection(self, case: Case) -> None:
         """A program that blocks its loop for longer than the bound finds the peer alive."""
         transport = await _impatient(case)
-        # The peer may be starved for as long as that on a machine that is busy: not each time.
-        for _ in range(3):
+        # The peer may be starved for as long as that on a machine that is busy: hardly twice.
+        for _ in range(2):
             before = case.probe.logins()
             # For long, and then again and again, with one turn of the loop in between.
             for share in (1.2, 0.4, 0.4, 0.4):
@@ -92,7 +94,7 @@ class DeadPeersTests:
             assert (await transport.run(["printf", "on"])).stdout == b"on"
             if case.probe.logins() == before:
                 return
-        raise AssertionError("a living connection was given up, each time")
+        raise AssertionError("a living connection was given up, twice")
 
 
 async def _noticed(case: Case, broken: AbstractContextManager[int]) -> None:

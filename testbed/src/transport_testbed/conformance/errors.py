@@ -129,7 +129,7 @@ class ErrorsTests:
         assert missing.delivery is not Delivery.UNKNOWN
 
         def ran(seconds: float, ready: bytes) -> Awaitable[object]:
-            return case.transport.run(sh(': > "$1"; sleep 30', ready), timeout=seconds)
+            return case.transport.run(sh(': > "$1"; sleep 30', ready, case.marker), timeout=seconds)
 
         # One that was never given a session has not been sent, and may say so.
         late = await timed_out(case, ran, 0.4)

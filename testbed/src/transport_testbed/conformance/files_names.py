@@ -165,7 +165,9 @@ class FilesNamesTests:
         errors = await failures(*((NotFoundError, call) for call, _, _ in table))
         for (_, side, path), error in zip(table, errors, strict=True):
             assert error.side in (None, side)
-            assert error.side is None or os.fsencode(error.filename) == path
+            if error.side is not None:
+                assert error.filename is not None, "a side, and no path"
+                assert os.fsencode(error.filename) == path
 
     @clause("FILE-10", offers=("unprivileged",))
     async def test_what_is_not_permitted_is_told_by_type(self, case: Case) -> None:

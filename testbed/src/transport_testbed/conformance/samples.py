@@ -122,13 +122,18 @@ async def timed_out(
     So the call is given a file that its script makes when it is ready, and is made again, with
     more time, if there was none: a quick place does not wait for that.
     """
+    unsent: list[bytes] = []
     for patience in (seconds, 4 * seconds, 10 * seconds):
         ready, started = case.remote(), time.monotonic()
         error = await failure(CommandTimeoutError, call(patience, ready))
         took = time.monotonic() - started
+        assert took > 0.9 * patience, f"{took:.1f} s for a timeout of {patience} s: it came early"
         assert took < patience + SECONDS_TO_STOP, f"{took:.1f} s for a timeout of {patience} s"
         if present(case, ready):
+            assert not any(present(case, late) for late in unsent), "it said not sent, and it ran"
             return error
+        if error.retry_safe:
+            unsent.append(ready)
     raise AssertionError(f"the command was not at work after {patience} s")
 
 

@@ -44,8 +44,18 @@ def boot() -> str:
 
 
 def numbers() -> str:
-    """Name of the namespace that numbers processes as this one sees them."""
-    return os.readlink("/proc/self/ns/pid")
+    """Name of who numbers processes as this one sees them: a machine, and a namespace on it.
+
+    The same after a new boot, if the machine has a name: what was left before is ours to remove.
+    """
+    return f"{_machine()}:{os.readlink('/proc/self/ns/pid')}"
+
+
+def _machine() -> str:
+    with suppress(OSError):
+        if name := Path("/etc/machine-id").read_text().strip():
+            return name
+    return boot()
 
 
 def reap(pids: Iterable[int]) -> None:

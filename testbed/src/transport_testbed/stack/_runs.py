@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import secrets
 import signal
 import stat
@@ -25,11 +26,15 @@ from transport_testbed.stack._trees import remove
 
 TOKEN_VARIABLE = "INTERCEDE_TESTBED_TOKEN"  # noqa: S105 - a name, no secret
 
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+
 #: Where short names are made, as the paths that are built into some program are.
 ALIASES = ("/tmp", "/var/tmp")  # noqa: S108 - see above
 
 #: Seconds that a process may take to end after TERM, before KILL.
 GRACE = 0.5
+#: Processes that are held at once: each takes a descriptor.
+_AT_ONCE = 128
 #: Seconds that the kernel may take to end what was killed; a loaded machine needs some.
 PATIENCE = 5.0
 
@@ -74,12 +79,19 @@ class Run:
     @classmethod
     def from_record(cls, text: str) -> Self:
         """Read what ``record`` wrote; ValueError or TypeError if it did not write that."""
-        facts = json.loads(text)
-        run = cls(**{**facts, "root": Path(str(facts["root"]))})
-        if run.root.name != run.token:
-            message = f"{run.root} is not the directory of run {run.token}"
+        run = cls(**json.loads(text))
+        numbers = (run.started, run.owner, run.owner_started, run.keep)
+        words = (run.token, run.root, run.boot, run.numbers)
+        if not (all(isinstance(each, int) for each in numbers)
+                and all(isinstance(each, str) for each in words)):  # fmt: skip
+            message = "a run's record has values of other types"
+            raise TypeError(message)
+        # What stands there is removed with the run.
+        root = Path(run.root)
+        if not _TOKEN.fullmatch(run.token) or root.name != run.token:
+            message = f"{root} is not the directory of run {run.token}"
             raise ValueError(message)
-        return run
+        return replace(run, root=root)
 
     @classmethod
     def load(cls, root: Path) -> Self:
@@ -187,8 +199,9 @@ class Run:
             told: set[int] = set()
             deadline = 0.0
             while pids := living():
-                self.send(set(pids) - told, number)
-                told.update(pids)
+                now = [pid for pid in pids if pid not in told][:_AT_ONCE]
+                self.send(now, number)
+                told.update(now)
                 _proc.reap(pids)
                 # From the first signal on: to look for whom to send it to may take long.
                 deadline = deadline or time.monotonic() + seconds
@@ -248,7 +261,7 @@ def sweep() -> list[str]:
     removed = []
     for run in [run for run in runs() if run.orphaned]:
         # What does not end is no reason to start nothing any more.
-        with suppress(StackError):
+        with suppress(StackError, OSError):
             run.end()
             removed.append(str(run.root))
     return removed

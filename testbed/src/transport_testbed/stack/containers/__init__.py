@@ -87,7 +87,7 @@ class ContainersProvider:
         for run in left:
             if run.orphaned:
                 # What does not end is no reason to start nothing any more.
-                with suppress(StackError):
+                with suppress(StackError, OSError):
                     # The engine makes the directory once more for a container it was starting.
                     self._end(run)
                     removed.append(run.token)

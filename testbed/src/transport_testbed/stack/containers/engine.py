@@ -21,8 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from transport_testbed.stack import _proc
 from transport_testbed.stack._provider import StackError
-from transport_testbed.stack._runs import Run
+from transport_testbed.stack._runs import Run, state_directory
 
 #: Names the run, by its token.
 RUN = "io.intercede.testbed"
@@ -136,10 +137,7 @@ def _packaged() -> str | None:
 
 def owner() -> str:
     """Return who we are to others that use the same engine: this machine's processes, this user."""
-    # The same after a new boot, if there is a name for it: what was left before is ours to remove.
-    names = (Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id"))
-    machine = next(filter(None, (path.read_text().strip() for path in names if path.exists())))
-    return f"{machine}:{os.readlink('/proc/self/ns/pid')}:{os.geteuid()}"
+    return f"{_proc.numbers()}:{os.geteuid()}"
 
 
 def containers(run: str) -> list[Any]:
@@ -157,17 +155,26 @@ def service(container: Any) -> str:
 def runs() -> list[Run]:
     """Return the runs of this user on this machine that have left anything on the engine.
 
-    One that has no record, or one that is not read here, is nobody's to judge.
+    Anybody who may use the engine may write a label: of what it says, the directory has to be
+    one of ours, and all labels of a run have to agree. What does not is nobody's to judge.
     """
     ours = {"label": f"{OWNER}={owner()}"}
     made = [*client().containers.list(all=True, filters=ours, ignore_removed=True)]
     labels = [each.labels for each in made]
     labels += [each.attrs["Labels"] for each in client().networks.list(filters=ours)]
-    found: dict[str, Run] = {}
+    found: dict[str, set[str]] = {}
     for each in labels:
-        with suppress(ValueError, TypeError, KeyError):
-            found[each[RUN]] = Run.from_record(each[RECORD])
-    return [run for token, run in found.items() if run.token == token]
+        found.setdefault(each.get(RUN, ""), set()).add(each.get(RECORD, ""))
+    return [run for token, records in found.items() for run in _read(token, records)]
+
+
+def _read(token: str, records: set[str]) -> Iterator[Run]:
+    """Give the run of a token, if its one record is of a directory of ours."""
+    with suppress(ValueError, TypeError):
+        (record,) = records
+        run = Run.from_record(record)
+        if run.token == token and run.root == state_directory() / token:
+            yield run
 
 
 def remove(run: str) -> None:
