@@ -57,6 +57,26 @@ async def test_an_end_is_confirmed_only_if_nothing_of_the_group_was_seen(
         assert ("may still run" in str(much.value)) is not stopped
 
 
+async def test_a_group_that_its_own_killer_spares_hears_term_before_kill() -> None:
+    """A server may give all sessions one group; what ends it there is the server (RUN-11)."""
+
+    def act(session: Session) -> None:
+        if session.is_beside:
+            session.answer(b"", 2)
+        else:
+            session.begin()
+
+    sessions = Sessions(act)
+    async with sessions.transport() as ssh:
+        with pytest.raises(CommandTimeoutError):
+            await ssh.run(["prog"], timeout=0.3)
+        async with asyncio.timeout(20):
+            while len(signals := sessions.seen[0].signals) < 2:
+                assert signals != ["KILL"]
+                await asyncio.sleep(0.01)
+    assert signals == ["TERM", "KILL"]
+
+
 async def test_the_end_of_a_command_that_broke_off_at_its_limit_is_not_confirmed() -> None:
     """Nobody could look."""
 
