@@ -178,6 +178,39 @@ async def test_a_connection_whose_sessions_are_held_for_ever_is_left() -> None:
         assert len(sessions.seen) == 2, "sent twice"
 
 
+async def test_a_request_on_the_wire_is_not_cut_by_a_call_that_is_refused() -> None:
+    """Its server takes its time to answer, and has none for another call meanwhile (RUN-13)."""
+    late: list[Session] = []
+
+    def delays(session: Session) -> bool:
+        if not sessions.seen or late:
+            return False
+        late.append(session)
+        return True
+
+    def act(session: Session) -> None:
+        session.begin()
+        session.chan.exit(0)
+
+    sessions = Sessions(act, lambda _: not late or len(sessions.seen) > 1, delays)
+    async with sessions.transport() as ssh, asyncio.timeout(30):
+        await ssh.run(["prog"])
+        first = asyncio.create_task(ssh.run(["prog"]))
+        while not late:
+            assert not first.done(), first
+            await asyncio.sleep(0.01)
+        second = asyncio.create_task(ssh.run(["prog"]))
+        # More than it takes to give a connection up.
+        while sum(isinstance(each, SessionRefused) for each in sessions.events) < 14:
+            if first.done() or sessions.logins > 1:
+                break
+            await asyncio.sleep(0.01)
+        late[0].accept()
+        assert (await first).ok
+        assert (await second).ok
+    assert sessions.logins == 1
+
+
 async def test_a_session_is_told_as_granted_once_the_server_has_granted_it() -> None:
     """Its own turn is no more than the leave to ask (CONN-08)."""
     asked: list[Server] = []
