@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -276,3 +279,57 @@ async def test_one_that_cannot_be_ended_keeps_nobody_from_ending_the_others(
         async with asyncio.timeout(20):
             while reaped() != [41, 42]:
                 await asyncio.sleep(0.01)
+
+
+async def test_what_could_not_be_ended_is_tried_again_at_the_next_login_only() -> None:
+    """And not for each command that is left on the same connection (LIFE-05)."""
+    begun: list[Session] = []
+
+    def act(session: Session) -> None:
+        if session.is_beside:
+            session.chan.exit(1)  # without a sign that the script began
+            return
+        begun.append(session)
+        session.begin(40 + len(begun))
+        if len(begun) == 2:
+            session.chan.exit(0)
+
+    def reaped(pid: int) -> int:
+        scripts = [each.command for each in sessions.seen if b'"$b"' in each.command]
+        return sum(b"/proc/%d/stat" % pid in each for each in scripts)
+
+    sessions = Sessions(act)
+    async with sessions.transport() as ssh, asyncio.timeout(30):
+        with contextlib.suppress(ConnectionLostError):
+            async with ssh.stream(["prog"]) as first:
+                while not begun:
+                    await asyncio.sleep(0.01)
+                begun[0].connection.abort()
+                await first.wait()
+        assert (await ssh.run(["prog"])).ok
+        while not reaped(41):
+            await asyncio.sleep(0.01)
+        with pytest.raises(CommandTimeoutError):
+            await ssh.run(["prog"], timeout=0.3)
+        while not reaped(43):
+            await asyncio.sleep(0.01)
+        assert reaped(41) == 1
+
+
+async def test_a_stdin_that_cannot_be_opened_in_time_ends_at_the_timeout(tmp_path: Path) -> None:
+    """Nothing was sent; here the threads that open files are busy with somebody else's."""
+    (tmp_path / "stdin").write_bytes(b"content")
+    busy, threads = threading.Event(), ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(threads)
+    sessions = Sessions(lambda session: session.begin())
+    async with sessions.transport() as ssh:
+        threads.submit(busy.wait, 60)
+        try:
+            with pytest.raises(CommandTimeoutError, match="its stdin to be opened") as caught:
+                async with asyncio.timeout(20):
+                    await ssh.run(["prog"], stdin=tmp_path / "stdin", timeout=0.2)
+        finally:
+            busy.set()
+    assert caught.value.delivery is Delivery.NOT_SENT
+    assert caught.value.stopped
+    assert not sessions.seen
