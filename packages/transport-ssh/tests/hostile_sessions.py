@@ -29,9 +29,13 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self.chan = chan
         self.connection = chan.get_extra_info("connection")
 
-    def exec_requested(self, command: str) -> bool:
+    def exec_requested(self, command: str) -> Any:
         self.command = command.encode()
-        return True
+        return None if self._server.delays(self) else True
+
+    def accept(self) -> None:
+        """Answer a request that was delayed."""
+        self.chan._report_response(True)
 
     def session_started(self) -> None:
         self._server.seen.append(self)
@@ -83,6 +87,8 @@ class Sessions:
     act: Callable[[Session], None]
     grants: Callable[[Server], Any] = lambda server: True
     """Asked for each session, with the connection that wants it; may take its time."""
+    delays: Callable[[Session], bool] = lambda session: False
+    """Asked for each exec request: whether its answer has to wait for ``accept``."""
     seen: list[Session] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     logins: int = 0

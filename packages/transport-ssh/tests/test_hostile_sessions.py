@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +58,26 @@ async def test_an_end_is_confirmed_only_if_nothing_of_the_group_was_seen(
             await ssh.run(["prog"], output_limit=1000)
         assert much.value.stopped is stopped
         assert ("may still run" in str(much.value)) is not stopped
+
+
+async def test_a_group_that_its_own_killer_spares_hears_term_before_kill() -> None:
+    """A server may give all sessions one group; what ends it there is the server (RUN-11)."""
+
+    def act(session: Session) -> None:
+        if session.is_beside:
+            session.answer(b"", 2)
+        else:
+            session.begin()
+
+    sessions = Sessions(act)
+    async with sessions.transport() as ssh:
+        with pytest.raises(CommandTimeoutError):
+            await ssh.run(["prog"], timeout=0.3)
+        async with asyncio.timeout(20):
+            while len(signals := sessions.seen[0].signals) < 2:
+                assert signals != ["KILL"]
+                await asyncio.sleep(0.01)
+    assert signals == ["TERM", "KILL"]
 
 
 async def test_the_end_of_a_command_that_broke_off_at_its_limit_is_not_confirmed() -> None:
@@ -158,6 +181,39 @@ async def test_a_connection_whose_sessions_are_held_for_ever_is_left() -> None:
         assert len(sessions.seen) == 2, "sent twice"
 
 
+async def test_a_request_on_the_wire_is_not_cut_by_a_call_that_is_refused() -> None:
+    """Its server takes its time to answer, and has none for another call meanwhile (RUN-13)."""
+    late: list[Session] = []
+
+    def delays(session: Session) -> bool:
+        if not sessions.seen or late:
+            return False
+        late.append(session)
+        return True
+
+    def act(session: Session) -> None:
+        session.begin()
+        session.chan.exit(0)
+
+    sessions = Sessions(act, lambda _: not late or len(sessions.seen) > 1, delays)
+    async with sessions.transport() as ssh, asyncio.timeout(30):
+        await ssh.run(["prog"])
+        first = asyncio.create_task(ssh.run(["prog"]))
+        while not late:
+            assert not first.done(), first
+            await asyncio.sleep(0.01)
+        second = asyncio.create_task(ssh.run(["prog"]))
+        # More than it takes to give a connection up.
+        while sum(isinstance(each, SessionRefused) for each in sessions.events) < 14:
+            if first.done() or sessions.logins > 1:
+                break
+            await asyncio.sleep(0.01)
+        late[0].accept()
+        assert (await first).ok
+        assert (await second).ok
+    assert sessions.logins == 1
+
+
 async def test_a_session_is_told_as_granted_once_the_server_has_granted_it() -> None:
     """Its own turn is no more than the leave to ask (CONN-08)."""
     asked: list[Server] = []
@@ -223,3 +279,57 @@ async def test_one_that_cannot_be_ended_keeps_nobody_from_ending_the_others(
         async with asyncio.timeout(20):
             while reaped() != [41, 42]:
                 await asyncio.sleep(0.01)
+
+
+async def test_what_could_not_be_ended_is_tried_again_at_the_next_login_only() -> None:
+    """And not for each command that is left on the same connection (LIFE-05)."""
+    begun: list[Session] = []
+
+    def act(session: Session) -> None:
+        if session.is_beside:
+            session.chan.exit(1)  # without a sign that the script began
+            return
+        begun.append(session)
+        session.begin(40 + len(begun))
+        if len(begun) == 2:
+            session.chan.exit(0)
+
+    def reaped(pid: int) -> int:
+        scripts = [each.command for each in sessions.seen if b'"$b"' in each.command]
+        return sum(b"/proc/%d/stat" % pid in each for each in scripts)
+
+    sessions = Sessions(act)
+    async with sessions.transport() as ssh, asyncio.timeout(30):
+        with contextlib.suppress(ConnectionLostError):
+            async with ssh.stream(["prog"]) as first:
+                while not begun:
+                    await asyncio.sleep(0.01)
+                begun[0].connection.abort()
+                await first.wait()
+        assert (await ssh.run(["prog"])).ok
+        while not reaped(41):
+            await asyncio.sleep(0.01)
+        with pytest.raises(CommandTimeoutError):
+            await ssh.run(["prog"], timeout=0.3)
+        while not reaped(43):
+            await asyncio.sleep(0.01)
+        assert reaped(41) == 1
+
+
+async def test_a_stdin_that_cannot_be_opened_in_time_ends_at_the_timeout(tmp_path: Path) -> None:
+    """Nothing was sent; here the threads that open files are busy with somebody else's."""
+    (tmp_path / "stdin").write_bytes(b"content")
+    busy, threads = threading.Event(), ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(threads)
+    sessions = Sessions(lambda session: session.begin())
+    async with sessions.transport() as ssh:
+        threads.submit(busy.wait, 60)
+        try:
+            with pytest.raises(CommandTimeoutError, match="its stdin to be opened") as caught:
+                async with asyncio.timeout(20):
+                    await ssh.run(["prog"], stdin=tmp_path / "stdin", timeout=0.2)
+        finally:
+            busy.set()
+    assert caught.value.delivery is Delivery.NOT_SENT
+    assert caught.value.stopped
+    assert not sessions.seen

@@ -3,15 +3,17 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import asyncssh
 import asyncssh.asn1
 import pytest
 from transport_core import AuthenticationError, ConfigurationError, ConnectTimeoutError, Delivery
-from transport_ssh import Agent, KnownHosts, PrivateKey, SSHOptions, SSHTransport
+from transport_ssh import Agent, KnownHosts, PrivateKey, SSHOptions, SSHTransport, _keys
+from transport_ssh._ask import in_thread
 from transport_ssh._keys import _pair
 
 PUTTY = b"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: x\nPublic-Lines: 2\n"
@@ -253,6 +255,38 @@ async def test_who_does_not_answer_in_time_is_named(keys: Path, tmp_path: Path) 
             assert whom in str(error)
             assert "within 1.5 s" in str(error)
             assert "network" not in str(error)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("auth", (PrivateKey("/stuck/key"), Agent("/stuck/key.pub")))
+async def test_a_disk_that_hangs_is_not_waited_for(
+    auth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what reads it: a home on a server that is away may hang for days."""
+    awake, gave_up = threading.Event(), threading.Event()
+
+    def hang(path: str) -> BinaryIO:
+        if not awake.wait(15):
+            gave_up.set()
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(_keys, "open_source", hang)
+    error = await refused(auth, ConnectTimeoutError, 0.5)
+    assert "the disk with the key" in str(error)
+    assert not gave_up.is_set()
+    awake.set()
+
+
+@pytest.mark.asyncio
+async def test_what_a_thread_gives_is_not_shown_by_the_task_that_waits_for_it() -> None:
+    """It is a key or a passphrase (ERR-05)."""
+    task = asyncio.create_task(in_thread(lambda: "CANARY"))
+    seen = []
+    while not task.done():
+        seen.append(repr(task))
+        await asyncio.sleep(0)
+    assert await task == "CANARY"
+    assert "CANARY" not in "".join(seen)
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,4 @@
-"""Calls what the user gave to be asked for secrets, off the event loop, and keeps the time.
+"""Waits for this side, off the event loop and by the clock: the user's callbacks, and the disk.
 
 Must not know what is asked for, nor what becomes of the answer.
 """
@@ -6,15 +6,18 @@ Must not know what is asked for, nor what becomes of the answer.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import contextvars
 import inspect
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from transport_core import AuthenticationError, ConfigurationError, Delivery, TransportError
+
+T = TypeVar("T")
 
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
@@ -77,7 +80,7 @@ async def ask(what: str, callback: Callable[..., Any], *arguments: object) -> An
     try:
         if inspect.iscoroutinefunction(callback):
             return await callback(*arguments)
-        answer = await _in_thread(callback, *arguments)
+        answer = await in_thread(callback, *arguments)
         return await answer if inspect.isawaitable(answer) else answer
     except TransportError:
         raise
@@ -90,35 +93,26 @@ async def ask(what: str, callback: Callable[..., Any], *arguments: object) -> An
         ) from error
 
 
-async def _in_thread(callback: Callable[..., Any], *arguments: object) -> Any:
-    """Run it in a thread that nobody has to wait for: it may sit at a prompt for ever.
+async def in_thread(function: Callable[..., T], *arguments: object) -> T:
+    """Run it in a thread that nobody has to wait for: a prompt or a disk may hang for ever.
 
     The threads of asyncio would be waited for, by a cancellation or by the end of the loop.
     """
     loop = asyncio.get_running_loop()
-    done = loop.create_future()
-
-    def tell(error: BaseException | None, answer: object) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(answer)
+    # What came of it is a secret, and goes beside the event: a task shows what it waits for.
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+    ended = asyncio.Event()
 
     def work() -> None:
-        error: BaseException | None = None
-        answer = None
         try:
-            answer = callback(*arguments)
-        except StopIteration:
-            error = RuntimeError("it raised StopIteration")  # which a future refuses
-        except BaseException as caught:  # noqa: BLE001 - handed to who waits
-            error = caught
+            outcome.set_result(function(*arguments))
+        except BaseException as error:  # noqa: BLE001 - handed to who waits
+            outcome.set_exception(error)
         # The loop may be closed by now, and then nobody waits.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(tell, error, answer)
+            loop.call_soon_threadsafe(ended.set)
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), name="ssh-ask", daemon=True).start()
-    return await done
+    await ended.wait()
+    return outcome.result()

@@ -27,7 +27,7 @@ from transport_core import (
 from transport_core.authoring import emit, escape
 
 from . import _algorithms, _hostkeys, _quickack
-from ._ask import Clock
+from ._ask import Clock, in_thread
 from ._client import Client
 from ._keys import offered
 from ._known_hosts import read_known_hosts
@@ -160,7 +160,7 @@ async def _prepare(
         try:
             async with clock.running():
                 with clock.waiting_for("the disk with known_hosts"):
-                    pins, malformed = await asyncio.to_thread(_read_pins, hop)
+                    pins, malformed = await in_thread(_read_pins, hop)
                 if malformed:
                     message = f"{where}: known_hosts {escape(', '.join(malformed))} skipped"
                     emit(Warned(transport=name, message=message), sink)

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 import asyncssh
@@ -25,7 +26,7 @@ from transport_core import (
     TransferTimeoutError,
     TransportError,
 )
-from transport_core.authoring import Deadline, off_loop, open_source, stdin_error, stoppable
+from transport_core.authoring import Deadline, entered, open_source, stdin_error, stoppable
 
 from . import _run_errors, _wire
 from ._command import Command, Request
@@ -78,19 +79,29 @@ class Engine:
         output_limit: int | None,
     ) -> CommandResult:
         """Run a command to its result or error."""
-        with contextlib.ExitStack() as stack:
+        request = Request(
+            argv=argv,
+            plan=plan,
+            stdin=stdin,
+            deadline=deadline,
+            output_limit=output_limit,
+            grace=self._grace,
+        )
+        async with contextlib.AsyncExitStack() as stack:
             if isinstance(stdin, os.PathLike):
                 # Opened here, so that a path that is not there is told before anything is sent.
-                stdin = stack.enter_context(await off_loop(_open_stdin, stdin, self._name))
-            request = Request(
-                argv=argv,
-                plan=plan,
-                stdin=stdin,
-                deadline=deadline,
-                output_limit=output_limit,
-                grace=self._grace,
-            )
+                opening = stack.enter_async_context(entered(_opened(stdin, self._name)))
+                request = replace(request, stdin=await self._in_time(opening, request))
             return await self._run(Command(request), deadline)
+
+    async def _in_time(self, opening: Awaitable[BinaryIO], request: Request) -> BinaryIO:
+        try:
+            async with asyncio.timeout(request.deadline.remaining):
+                return await opening
+        except TimeoutError as error:
+            raise _run_errors.timeout_error(
+                Command(request), self._name, awaited="its stdin to be opened", held=None
+            ) from error
 
     async def _run(self, command: Command, deadline: Deadline) -> CommandResult:
         clock = asyncio.timeout(deadline.remaining)
@@ -175,15 +186,17 @@ def _forget(path: bytes) -> None:
     """Leave a temporary file of a lost connection: nothing but a command could remove it."""
 
 
-def _open_stdin(path: os.PathLike[str] | os.PathLike[bytes], name: str) -> BinaryIO:
+@contextlib.contextmanager
+def _opened(path: os.PathLike[str] | os.PathLike[bytes], name: str) -> Iterator[BinaryIO]:
+    """Open a stdin. Blocking."""
     try:
         file = open_source(path)
     except OSError as error:
         raise stdin_error(error, path, name) from error
-    if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise TransferError(
-            "stdin is a named pipe", local=path, side="local", delivery=Delivery.NOT_SENT,
-            transport=name, hint="give an async iterator that reads it",
-        )  # fmt: skip
-    return file
+    with file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            raise TransferError(
+                "stdin is a named pipe", local=path, side="local", delivery=Delivery.NOT_SENT,
+                transport=name, hint="give an async iterator that reads it",
+            )  # fmt: skip
+        yield file

@@ -15,9 +15,9 @@ import asyncssh
 from asyncssh.agent import SSHAgentClient
 from asyncssh.public_key import CERT_TYPE_USER, SSHOpenSSHCertificate
 from transport_core import ConfigurationError
-from transport_core.authoring import escape, off_loop, open_source
+from transport_core.authoring import escape, open_source
 
-from ._ask import Clock, ask, check_text
+from ._ask import Clock, ask, check_text, in_thread
 from ._auth import Agent, Auth, PrivateKey, chosen, exposed, public_blob, too_short
 from ._hostkeys import fingerprint
 
@@ -61,7 +61,7 @@ async def offered(factors: tuple[Auth, ...], clock: Clock) -> AsyncIterator[Offe
 
 
 async def _from_file(auth: PrivateKey, clock: Clock) -> Offer:
-    key, shown, encrypted = await off_loop(_read_key, auth)
+    key, shown, encrypted = await in_thread(_read_key, auth)
     if encrypted is not None:
         if auth.passphrase is None:
             raise ConfigurationError(
@@ -71,8 +71,8 @@ async def _from_file(auth: PrivateKey, clock: Clock) -> Offer:
         what = "the passphrase callback"
         with clock.waiting_for(what):
             answer = await ask(what, auth.passphrase)
-        key = await off_loop(_decrypt, encrypted, check_text(what, answer), shown)
-    return Offer(await off_loop(_pair, key, auth.certificate, shown), shown)
+        key = await in_thread(_decrypt, encrypted, check_text(what, answer), shown)
+    return Offer(await in_thread(_pair, key, auth.certificate, shown), shown)
 
 
 def _read_key(auth: PrivateKey) -> tuple[asyncssh.SSHKey | None, str, bytes | None]:
@@ -191,7 +191,7 @@ def _in_openssh_format(certificate: asyncssh.SSHCertificate) -> SSHOpenSSHCertif
 
 @contextlib.asynccontextmanager
 async def _from_agent(auth: Agent, clock: Clock) -> AsyncIterator[Offer]:
-    identity = await off_loop(_identity, auth)
+    identity = await in_thread(_identity, auth)
     where = _socket(auth)
     shown = f"the SSH agent at '{escape(where)}'"
     agent = SSHAgentClient(where)

@@ -51,6 +51,8 @@ class Turn:
     since: float
     """When it was asked for."""
     granted: bool = False
+    sent: Callable[[], bool] = lambda: False
+    """Whether what is asked for may have reached the server."""
 
 
 class Link:
@@ -70,7 +72,7 @@ class Link:
         self._state = LinkState(backoff, name)
         self._dialled: Dialled | None = None
         self._dialling: asyncio.Task[Dialled] | None = None
-        self._live = 0
+        self._held: set[Turn] = set()
         self._asking: set[Turn] = set()
 
     @property
@@ -150,10 +152,11 @@ class Link:
         mine = Turn(since=time.monotonic())
         if not self._sessions.try_take():
             await self._queue_up()
+        self._held.add(mine)
         try:
             yield mine
         finally:
-            self._live -= mine.granted
+            self._held.discard(mine)
             self._sessions.give_back()
 
     async def _queue_up(self) -> None:
@@ -193,8 +196,9 @@ class Link:
             ConnectivityError: The server grants no session at all.
             UnsupportedOperationError: The server refuses such a request.
         """
+        turn.sent = sent
         try:
-            return await self._open(opening, turn, sent, cut, log_in=log_in)
+            return await self._open(opening, turn, cut, log_in=log_in)
         finally:
             self._asking.discard(turn)
 
@@ -202,7 +206,6 @@ class Link:
         self,
         opening: Callable[[asyncssh.SSHClientConnection], Awaitable[T]],
         turn: Turn,
-        sent: Callable[[], bool],
         cut: Callable[[], bool],
         *,
         log_in: bool,
@@ -218,9 +221,9 @@ class Link:
                 decision = opens.failed(
                     _answer(error),
                     closed=connection.is_closed(),
-                    sent=sent(),
+                    sent=turn.sent(),
                     cut=cut(),
-                    live=self._live,
+                    live=self._live(),
                     served=log_in and self._state.has_served,
                 )
                 if isinstance(decision, GiveUp):
@@ -234,9 +237,12 @@ class Link:
             if isinstance(decision, Leave):
                 self._leave(connection)
 
+    def _live(self) -> int:
+        """Count sessions of ours that are open, or on the wire: none of them may be cut."""
+        return sum(each.granted or each.sent() for each in self._held)
+
     def _granted(self, turn: Turn) -> None:
         turn.granted = True
-        self._live += 1
         self._sessions.granted()
         self._state.served()
         waited = time.monotonic() - turn.since

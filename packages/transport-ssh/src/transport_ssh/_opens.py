@@ -91,7 +91,7 @@ class Opens:
             closed: Whether the connection has ended.
             sent: Whether the request may have reached the server.
             cut: Whether the server closed the channel of the request by itself.
-            live: Sessions of ours that are open on the link.
+            live: Sessions of ours that are open on the link, or whose request is on the wire.
             served: Whether the connection has granted sessions, and may be given up.
         """
         if sent:

@@ -30,10 +30,10 @@ class Orphans:
         """Watch a link; ``grace`` is the seconds between TERM and KILL."""
         self._link = link
         self._grace = grace
-        self._left: list[_wire.Plan] = []
+        self._left: dict[_wire.Plan, bool] = {}
+        """What is left, the oldest first, and whether this login has tried to end it."""
         self._ending: asyncio.Task[None] | None = None
-        self._is_due = False
-        link.on_connected = self._start
+        link.on_connected = self._connected
 
     def add(self, leader: _leader.Leader) -> None:
         """Note a command whose connection broke; it is ended when there is another one."""
@@ -44,30 +44,31 @@ class Orphans:
         return self._add(_wire.plan([b"rm", b"-f", b"--", path]))
 
     def _add(self, plan: _wire.Plan) -> asyncio.Task[None] | None:
-        self._left = [*self._left[1 - _MOST :], plan]
+        self._left[plan] = False
+        if len(self._left) > _MOST:
+            del self._left[next(iter(self._left))]
         if self._link.is_open:
             self._start()
             return self._ending
         return None
 
+    def _connected(self) -> None:
+        self._left = dict.fromkeys(self._left, False)
+        self._start()
+
     def _start(self) -> None:
-        self._is_due = True
         if self._left and (self._ending is None or self._ending.done()):
             self._ending = asyncio.create_task(self._end(), name="end orphans")
 
     async def _end(self) -> None:
         """Try each once for each login, one that comes while an earlier try fails included."""
-        while self._is_due and self._left:
-            self._is_due = False
-            await self._end_all()
+        while self._link.is_open and (plan := self._untried()):
+            self._left[plan] = True
+            if await self._is_ended(plan):
+                self._left.pop(plan, None)  # it may have been pushed out meanwhile
 
-    async def _end_all(self) -> None:
-        for plan in tuple(self._left):
-            if not self._link.is_open:
-                return  # lost again: the next login tries again
-            # Else it was pushed out meanwhile.
-            if plan in self._left and await self._is_ended(plan):
-                self._left = [each for each in self._left if each != plan]
+    def _untried(self) -> _wire.Plan | None:
+        return next((plan for plan, tried in self._left.items() if not tried), None)
 
     async def _is_ended(self, plan: _wire.Plan) -> bool:
         """Run one script, and return whether it ran to its end: a file system may hang."""

@@ -160,8 +160,9 @@ async def _stop_group(
     # The end of the session is the second witness: a group may be another's by then.
     if seen is _Seen.GONE and await wait_closed(command, _CLOSE_SECONDS):
         return True
-    # Nobody answers: one more try, without waiting long.
-    return await _stop_by_signal(command, ("KILL",))
+    # The server's signal has to do: as the first that the group hears, or without waiting long.
+    names = ("TERM", "KILL") if seen is _Seen.SPARED else ("KILL",)
+    return await _stop_by_signal(command, names)
 
 
 class _Seen(enum.Enum):
@@ -169,6 +170,7 @@ class _Seen(enum.Enum):
 
     GONE = "nothing of it is left"
     LEFT = "some of it could not be ended"
+    SPARED = "it is in the group itself, and sent it nothing"
     NOTHING = "it did not answer, or could not say"
     NO_SESSION = "the server granted none"
 
@@ -192,7 +194,8 @@ async def _stop_from_beside(
         meanwhile.cancel()
     if _is_answered(killer) and killer.out.getvalue().startswith(b"gone\n"):
         return _Seen.GONE
-    return _Seen.LEFT if _is_answered(killer) and killer.status == 1 else _Seen.NOTHING
+    told = {1: _Seen.LEFT, 2: _Seen.SPARED}
+    return told.get(killer.status or 0, _Seen.NOTHING) if _is_answered(killer) else _Seen.NOTHING
 
 
 def _term_meanwhile(command: Command, killer: Command) -> None:
