@@ -6,6 +6,7 @@ Everything that can be found wrong here is found before a byte is sent.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 from collections.abc import AsyncIterator
@@ -255,7 +256,8 @@ def _read(what: str, source: str | os.PathLike[str]) -> tuple[bytes, str, os.sta
     path = os.path.expanduser(source)
     shown = f"{what} '{escape(path)}'"
     try:
-        with open_source(path) as file:
+        # Buffered: a single read may give less than there is.
+        with io.BufferedReader(open_source(path)) as file:  # type: ignore[type-var]
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise ConfigurationError(f"{shown} is no regular file")
