@@ -22,6 +22,7 @@ from transport_core import (
     Warned,
 )
 from transport_ssh import KnownHosts, PrivateKey, SSHOptions, SSHTransport
+from transport_ssh._sftp import SharedSFTP
 from transport_testbed._faults import Sessions
 from transport_testbed._outside import ancestors
 from transport_testbed.stack import Endpoint, Stack, StackSpec, providers
@@ -219,3 +220,22 @@ async def test_progress_knows_the_total_of_a_tree_from_the_beginning(
     async with transport(stack.endpoint("bash")) as ssh:
         found = await ssh.put(tmp_path, f"{place}/tree", progress=note)
     assert (found.files, totals) == (400, {400})
+
+
+async def test_a_session_that_is_given_up_while_it_is_looked_at_is_not_used(
+    stack: Stack, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that waits for a session may take it just then: the transfer opens another."""
+    (tmp_path / "file").write_bytes(b"x")
+    look = SharedSFTP._is_alive
+
+    async def taken_meanwhile(shared: SharedSFTP, client: Any) -> bool:
+        alive = await look(shared, client)
+        shared._give_up_if_idle()
+        return alive
+
+    async with transport(stack.endpoint("bash")) as ssh:
+        await ssh.put(tmp_path / "file", f"{place}/a")
+        monkeypatch.setattr(SharedSFTP, "_is_alive", taken_meanwhile)
+        await ssh.put(tmp_path / "file", f"{place}/b")
+    assert Path(place, "b").read_bytes() == b"x"

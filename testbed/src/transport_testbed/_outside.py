@@ -36,7 +36,7 @@ def pids() -> list[int]:
 
 def content_of(pid: int, what: str) -> bytes:
     """Return a file of a process, empty if it is gone."""
-    with suppress(OSError), open(f"/proc/{pid}/{what}", "rb") as file:
+    with suppress(OSError), open(f"/proc/{pid}/{what}", "rb", buffering=0) as file:
         return file.read()
     return b""
 

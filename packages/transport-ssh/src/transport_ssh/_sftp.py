@@ -76,8 +76,10 @@ class SharedSFTP:
                 self._give_up_if_idle()
 
     async def _ready(self) -> asyncssh.SFTPClient:
-        if self._client is not None and await self._is_alive(self._client):
-            return self._client
+        client = self._client
+        # It may be given up while it is looked at: nobody uses it yet.
+        if client is not None and await self._is_alive(client) and self._client is client:
+            return client
         await finish(self._end(*self._take()))
         async with contextlib.AsyncExitStack() as opened:
             turn = await opened.enter_async_context(self._link.turn())

@@ -85,13 +85,16 @@ class Case:
     async def eventually(self, predicate: Callable[[], Any], seconds: float = 5.0) -> Any:
         """Wait until a predicate, plain or async, is true; return what it gave."""
         end = asyncio.get_running_loop().time() + seconds
+        pause = 0.01
         while True:
             found = predicate()
             value = await found if inspect.isawaitable(found) else found
             if value:
                 return value
             assert asyncio.get_running_loop().time() < end, f"not within {seconds} s: {predicate}"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
+            # Ever more slowly: a look through all processes takes the processor from others.
+            pause = min(2 * pause, 0.08)
 
     async def left(self, *, processes: bool) -> list[str]:
         """Return in words what is left at the place and here; waits a moment for it to go.
