@@ -258,6 +258,18 @@ class EndsWhatIsDetached(LocalTransport):
         await end_marked(env)
 
 
+class WaitsForNoRedirection(LocalTransport):
+    """Ends what holds a stream at the moment that the context is left."""
+
+    @contextlib.asynccontextmanager
+    async def stream(self, argv: Any, **options: Any) -> Any:
+        async with super().stream(argv, **options) as process:
+            yield process
+            held: Any = process._process
+            if not held.is_complete:
+                await held.stop(0.0)
+
+
 class StartsAfterACancel(LocalTransport):
     """A command whose entering was cancelled is started all the same."""
 

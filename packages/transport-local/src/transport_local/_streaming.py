@@ -16,7 +16,9 @@ from ._process import Process
 from ._run import Order, result_of, start, timeout_error, told
 
 _CHUNK = 64 * 1024  # written at once
-_EXIT_SECONDS = 0.2  # from the end of its streams to its own: who reads to the end may leave then
+# From the end of its streams to its own, or the other way round: who reads to the end may leave
+# then, and what a shell sends to the background redirects its streams after the fork.
+_EXIT_SECONDS = 1.0
 
 
 class LocalProcess:
@@ -139,7 +141,8 @@ class LocalProcess:
     async def _end(self, process: Process) -> bool:
         # What it detached before its end belongs to the user: the group is not to be stopped.
         process.take_rest()
-        if process.stdout.is_closed and process.stderr.is_closed:
+        are_closed = process.stdout.is_closed and process.stderr.is_closed
+        if process.ending is not None or are_closed:
             await asyncio.wait({process.over}, timeout=_EXIT_SECONDS)
         return process.is_complete or await process.stop(self._order.grace)
 

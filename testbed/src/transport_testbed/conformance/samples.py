@@ -83,9 +83,11 @@ SECONDS_TO_STOP = 10.0
 """A grace between TERM and KILL is the transport's choice; more than this is none."""
 
 
-_STAYS = 'until [ -e "$1" ] || [ ! -d "${1%/*}" ]; do sleep 0.1; done'
-DETACHED = f"({_STAYS}) </dev/null >/dev/null 2>&1 &"
-"""Script that leaves a child until there is the file that it is told, or its directory no more.
+STAYS = 'until [ -e "$1" ] || [ ! -d "${1%/*}" ]; do sleep 0.1; done'
+"""Script that runs until there is the file that it is told, or its directory no more."""
+
+DETACHED = f"({STAYS}) </dev/null >/dev/null 2>&1 &"
+"""Script that leaves such a child, with its streams redirected.
 
 So nobody has to signal a number that came through the transport under test: whose it is then,
 only a transport that works can say.
