@@ -41,6 +41,12 @@ def content_of(pid: int, what: str) -> bytes:
     return b""
 
 
+def _words(pid: int) -> bytes:
+    """Return the argv and environment of a process; threads of the kernel have neither."""
+    argv = content_of(pid, "cmdline")
+    return argv and argv + content_of(pid, "environ")
+
+
 @dataclass(frozen=True, slots=True)
 class ServerLog:
     """What an sshd logs (LogLevel VERBOSE) of one user, or of all."""
@@ -171,9 +177,7 @@ class LocalProbe:
         """Return live processes whose environment or argv holds the marker, the suite's apart."""
         word, spared = marker.encode(), set(ancestors(os.getpid()))
         others = [pid for pid in pids() if pid not in spared]
-        found = [
-            pid for pid in others if word in content_of(pid, "cmdline") + content_of(pid, "environ")
-        ]
+        found = [pid for pid in others if word in _words(pid)]
         return [pid for pid in found if stat_of(pid)[0] not in "ZX"]
 
     def command_lines(self) -> list[bytes]:

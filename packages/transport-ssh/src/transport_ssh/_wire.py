@@ -261,7 +261,7 @@ def read_failure(token: bytes, stderr: bytes, status: int | None) -> NotStarted 
         return NotStarted("cwd")
     if status == REFUSED and stderr.endswith(token + b":n\n"):
         return NotStarted("env")
-    found = re.search(re.escape(token) + rb":x (\d+)\n\Z", stderr[-256:])
-    if found is None:
+    found = re.search(rb":x (\d+)\n\Z", stderr[-256:])
+    if found is None or not stderr.endswith(token + found[0]):
         return None
     return NotStarted("not found" if found[1] == b"127" else "not executable")

@@ -64,6 +64,9 @@ class Session:
     #: The class that goes by a label; a second one is a problem.
     labels: dict[str, type] = field(default_factory=dict)
     problems: dict[type, tuple[str, ...]] = field(default_factory=dict)
+    #: Its places, by class, and what is meant for each of them: asked for with every test.
+    names: dict[type, list[str]] = field(default_factory=dict)
+    meant: dict[tuple[type, str], Mapping[str, _claims.Entry]] = field(default_factory=dict)
 
 
 SESSION = pytest.StashKey[Session]()
@@ -95,8 +98,11 @@ def parametrize(metafunc: pytest.Metafunc, session: Session) -> None:
 
 def expand(cls: Any, session: Session) -> list[str]:
     """Return the places of a class, its patterns expanded, each once."""
-    known = [*cls.places, *session.places.names]
-    return list(dict.fromkeys(n for each in cls.targets for n in known if fnmatchcase(n, each)))
+    if cls not in session.names:
+        known = [*cls.places, *session.places.names]
+        found = (n for each in cls.targets for n in known if fnmatchcase(n, each))
+        session.names[cls] = list(dict.fromkeys(found))
+    return session.names[cls]
 
 
 def _for_test(function: object, names: list[str], session: Session) -> list[str]:
@@ -255,12 +261,15 @@ def _meant_for(
 ) -> Mapping[str, _claims.Entry]:
     """Return the tests that are meant for the place of a test."""
     mine: str = item.stash[_SUBJECT][1]
-    names = expand(item.cls, session)  # type: ignore[attr-defined]
-    return {
-        name: entry
-        for name, entry in tests.items()
-        if mine in _for_test(entry.function, names, session)
-    }
+    cls: type = item.cls  # type: ignore[attr-defined]
+    if (cls, mine) not in session.meant:
+        names = expand(cls, session)
+        session.meant[cls, mine] = {
+            name: entry
+            for name, entry in tests.items()
+            if mine in _for_test(entry.function, names, session)
+        }
+    return session.meant[cls, mine]
 
 
 def _note(item: pytest.Item, tests: Mapping[str, _claims.Entry], session: Session) -> str:
