@@ -1,13 +1,11 @@
-"""Where the tests are collected and run: subjects, places, and a row for the report of each test.
+"""Where the tests are collected and run: subjects, and the places that they are run at.
 
-Works in every process of a run; what becomes of the rows is _gather's.
+Works in every process of a run; what a test came to is _rows'.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import inspect
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -18,17 +16,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from transport_core import MINIMUM, Capability, Transport
+from transport_core import Capability, Transport
 from transport_core.authoring import escape
 
 from transport_testbed.conformance import _claims
 from transport_testbed.conformance._clause import PLACE, Place, clause_of
 from transport_testbed.conformance._target import HarnessError, NotOfferedError, Target
 from transport_testbed.conformance._verdict import State
-from transport_testbed.conformance._waivers import Waiver, waived
-
-ROW = "transport_row"
-"""Key under which a report carries what is known of its test, as JSON."""
+from transport_testbed.conformance._waivers import Waiver
 
 ALONE = frozenset({"cut", "freeze", "login-counter", "new-host-key"})
 """What a test needs that cannot share a server with another: it would be cut or counted too."""
@@ -70,7 +65,12 @@ class Session:
 
 
 SESSION = pytest.StashKey[Session]()
-_SUBJECT = pytest.StashKey[tuple[str, str]]()
+SUBJECT = pytest.StashKey[tuple[str, str]]()
+"""Of a test: its subject, and the name of its place."""
+SKIPPED = pytest.StashKey[tuple[State, str]]()
+"""Of a test that the suite has skipped: as what, and why."""
+MINIMUM_OF_PLACE = pytest.StashKey[frozenset[Capability]]()
+"""Of a test: what its place demands of every transport."""
 
 
 def suite_of(cls: Any) -> Any:
@@ -92,7 +92,7 @@ def parametrize(metafunc: pytest.Metafunc, session: Session) -> None:
             found.append(f"{first.__name__} and {cls.__name__} are both called {label}")
         found += _unknown(cls, session)
         session.problems[cls] = tuple(found)
-    names = _for_test(metafunc.function, expand(cls, session), session)
+    names = for_test(metafunc.function, expand(cls, session), session)
     metafunc.parametrize(PLACE, names, ids=[f"{label}@{name}" for name in names], indirect=True)
 
 
@@ -105,7 +105,7 @@ def expand(cls: Any, session: Session) -> list[str]:
     return session.names[cls]
 
 
-def _for_test(function: object, names: list[str], session: Session) -> list[str]:
+def for_test(function: object, names: list[str], session: Session) -> list[str]:
     """Leave out the places that are there for their login shell if the test is not about it."""
     says = clause_of(function)
     aspects = session.places.aspects
@@ -141,13 +141,13 @@ def note_subject(item: pytest.Item, session: Session) -> None:
         return
     name = item.callspec.params[PLACE]  # type: ignore[attr-defined]
     subject = f"{_claims.label_of(item.cls)}@{name}"  # type: ignore[attr-defined]
-    item.stash[_SUBJECT] = (subject, name)
+    item.stash[SUBJECT] = (subject, name)
     session.collected[subject] = session.collected.get(subject, 0) + 1
 
 
 def unwanted(item: pytest.Item, session: Session) -> bool:
     """Whether a test is of a subject that ``--transport-targets`` leaves out."""
-    subject, name = item.stash.get(_SUBJECT, ("", ""))
+    subject, name = item.stash.get(SUBJECT, ("", ""))
     patterns = [each for each in session.only.split(",") if each]
     return bool(subject and patterns) and not any(
         fnmatchcase(subject, each) or fnmatchcase(name, each) for each in patterns
@@ -169,7 +169,7 @@ def open_place(
             tempfile.TemporaryDirectory(prefix="transport-local-") as local,
             _place(request.cls, session, name, alone=bool(ALONE & set(says.offers))) as target,
         ):
-            request.node.stash[_MINIMUM] = target.minimum
+            request.node.stash[MINIMUM_OF_PLACE] = target.minimum
             missing = [fact for fact in says.offers if fact not in target.offers]
             if missing:
                 skip(request.node, State.NOT_OFFERED, f"{missing[0]}: {target.why_not(missing[0])}")
@@ -207,93 +207,5 @@ def _place(cls: Any, session: Session, name: str, *, alone: bool) -> AbstractCon
 
 def skip(item: pytest.Item, state: State, reason: str) -> None:
     """Skip in a way that the report can tell from a skip that nobody earned."""
-    item.stash[_SKIPPED] = (state, reason)
+    item.stash[SKIPPED] = (state, reason)
     pytest.skip(f"{state.value}: {escape(reason)}")
-
-
-_SKIPPED = pytest.StashKey[tuple[State, str]]()
-_MINIMUM = pytest.StashKey[frozenset[Capability]]()
-
-
-def add_row(
-    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, session: Session,
-) -> None:  # fmt: skip
-    """Put into a report what its phase came to; a waived failure no longer counts for pytest."""
-    says = clause_of(item.function)  # type: ignore[attr-defined]
-    if says is None or _SUBJECT not in item.stash:
-        return
-    suite = suite_of(item.cls)  # type: ignore[attr-defined]
-    name: str = item.originalname  # type: ignore[attr-defined]
-    subject = item.stash[_SUBJECT][0]
-    state, reason = _came_to(item, call, report)
-    why = ""
-    if state is State.FAILED:
-        today = dt.datetime.now(tz=dt.UTC).date()
-        why = waived(session.waivers, subject, says.ids, item.name, today=today)
-    if why and report.failed:
-        report.outcome, report.wasxfail = "skipped", f"waived: {why}"
-    row: dict[str, Any] = {
-        "subject": subject,
-        "section": suite.catalogue[name].section if name in suite.catalogue else suite.__name__,
-        "clauses": says.ids,
-        "test": name,
-        "variant": variant(item.name, subject),
-        "state": state.name,
-        "reason": reason,
-        "waiver": why,
-        "file": item.nodeid.partition("::")[0],
-    }
-    if report.when == "setup":
-        row["plan"] = {
-            "tests": session.collected[subject],
-            "sections": _claims.sections(
-                _meant_for(item, suite.catalogue, session), item.stash.get(_MINIMUM, MINIMUM)
-            ),
-            "note": _note(item, suite.catalogue, session),
-            "problems": session.problems.get(item.cls, ()),  # type: ignore[attr-defined]
-        }
-    # A list of its own: the item's would carry the rows of the earlier phases along.
-    report.user_properties = [*report.user_properties, (ROW, json.dumps(row))]
-
-
-def _meant_for(
-    item: pytest.Item, tests: Mapping[str, _claims.Entry], session: Session
-) -> Mapping[str, _claims.Entry]:
-    """Return the tests that are meant for the place of a test."""
-    mine: str = item.stash[_SUBJECT][1]
-    cls: type = item.cls  # type: ignore[attr-defined]
-    if (cls, mine) not in session.meant:
-        names = expand(cls, session)
-        session.meant[cls, mine] = {
-            name: entry
-            for name, entry in tests.items()
-            if mine in _for_test(entry.function, names, session)
-        }
-    return session.meant[cls, mine]
-
-
-def _note(item: pytest.Item, tests: Mapping[str, _claims.Entry], session: Session) -> str:
-    """Say what was not meant to run there: nothing is left out in silence."""
-    rest = len(tests) - len(_meant_for(item, tests, session))
-    aspect = session.places.aspects.get(item.stash[_SUBJECT][1])
-    return f"{rest} tests that are not about its {aspect}" if rest else ""
-
-
-def variant(name: str, subject: str) -> str:
-    """Return the name of a test with its parameters, its subject left out."""
-    return name.replace(f"[{subject}]", "").replace(f"[{subject}-", "[")
-
-
-def _came_to(
-    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
-) -> tuple[State, str]:
-    error = call.excinfo.value if call.excinfo else None
-    text = escape(f"{type(error).__name__}: {error}".partition("\n")[0]) if error else ""
-    if report.passed:
-        return State.PASSED, ""
-    if report.skipped:
-        unearned = f"skipped without being entitled to it: {escape(str(error or ''))}"
-        return item.stash.get(_SKIPPED, (State.FAILED, unearned))
-    if report.when != "call" or isinstance(error, HarnessError):
-        return State.ERROR, f"{report.when}: {text}"
-    return State.FAILED, text

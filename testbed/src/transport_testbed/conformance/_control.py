@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pytest
 
 from transport_testbed import __version__
-from transport_testbed.conformance import _claims, _collect, _files, _gather, _report
+from transport_testbed.conformance import _claims, _collect, _files, _gather, _report, _rows
 from transport_testbed.conformance._verdict import RED, Run, Verdict
 from transport_testbed.conformance._waivers import WaiverError, read
 
@@ -75,7 +75,7 @@ class Control:
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> None:
         """Add to a report what its phase came to."""
-        _collect.add_row(item, call, report, self._session)
+        _rows.add_row(item, call, report, self._session)
 
     def start_for(self, ids: Iterable[str]) -> None:
         """Start the stack if one of these tests needs it."""

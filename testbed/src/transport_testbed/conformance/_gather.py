@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from transport_testbed.conformance._collect import ROW, variant
+from transport_testbed.conformance._rows import ROW, variant
 from transport_testbed.conformance._verdict import Plan, Row, Run, State, Verdict, verdict
 from transport_testbed.conformance._waivers import Waiver, stale
 
