@@ -5,6 +5,8 @@ import contextlib
 import io
 import os
 import threading
+import time
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,18 @@ async def pieces(*chunks: Any) -> AsyncIterator[Any]:
 async def joined(stdin: Any) -> bytes:
     check_stdin(stdin)
     return b"".join([chunk async for chunk in stdin_chunks(stdin)])
+
+
+class Slow(os.PathLike[str]):
+    """A path on a disk that takes its time to open it."""
+
+    def __init__(self, path: Path, asked: threading.Event) -> None:
+        self._path, self._asked = path, asked
+
+    def __fspath__(self) -> str:
+        self._asked.set()
+        time.sleep(0.2)
+        return str(self._path)
 
 
 @pytest.mark.asyncio
@@ -108,3 +122,20 @@ async def test_a_pipe_is_read_to_its_end() -> None:
 def _write(fd: int, data: bytes) -> None:
     with open(fd, "wb") as file:
         file.write(data)
+
+
+@pytest.mark.asyncio
+async def test_a_path_is_closed_though_the_call_ends_while_it_is_opened(tmp_path: Path) -> None:
+    path, asked = tmp_path / "file", threading.Event()
+    path.write_bytes(b"x")
+    before = set(os.listdir("/proc/self/fd"))
+    call = asyncio.create_task(anext(stdin_chunks(Slow(path, asked))))
+    while not asked.is_set():
+        await asyncio.sleep(0.01)
+    call.cancel()
+    with warnings.catch_warnings():
+        # What the collector has to close is told; it would hide that it was left open.
+        warnings.simplefilter("error", ResourceWarning)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert set(os.listdir("/proc/self/fd")) <= before

@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeAlias
 
 from ._argv import encode_text, encode_word
 from ._source import open_source
-from ._threads import off_loop, own_thread
+from ._threads import entered, own_thread
 
 Stdin: TypeAlias = (
     bytes
@@ -79,13 +79,12 @@ async def stdin_chunks(stdin: Stdin) -> AsyncGenerator[bytes, None]:
         for start in range(0, len(view), CHUNK):
             yield bytes(view[start : start + CHUNK])
     elif isinstance(stdin, os.PathLike):
-        file = await off_loop(open_source, stdin)
-        try:
-            async with contextlib.aclosing(_file_chunks(file)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        finally:
-            file.close()
+        async with (
+            entered(_opened(stdin)) as file,
+            contextlib.aclosing(_file_chunks(file)) as chunks,
+        ):
+            async for chunk in chunks:
+                yield chunk
     elif isinstance(stdin, AsyncIterable):
         async for chunk in stdin:
             yield _as_bytes(chunk)
@@ -93,6 +92,12 @@ async def stdin_chunks(stdin: Stdin) -> AsyncGenerator[bytes, None]:
         async with contextlib.aclosing(_file_chunks(stdin)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+
+@contextlib.contextmanager
+def _opened(path: os.PathLike[str] | os.PathLike[bytes]) -> Generator[BinaryIO, None, None]:
+    with open_source(path) as file:
+        yield file
 
 
 async def _file_chunks(file: BinaryIO) -> AsyncGenerator[bytes, None]:
