@@ -41,7 +41,7 @@ async def test_a_group_that_ignores_term_is_killed_after_the_grace(tmp_path: Pat
         began = time.monotonic()
         with pytest.raises(CommandTimeoutError) as caught:
             await here.run(["sh", "-c", script], timeout=0.2)
-    assert 0.3 <= time.monotonic() - began < 1.5
+    assert 0.3 <= time.monotonic() - began < 2.2, "longer than the grace that is the default"
     assert caught.value.result is not None
     assert caught.value.result.exit_signal == "KILL"
     assert not any(alive(pid) for pid in pids(tmp_path / "pids"))

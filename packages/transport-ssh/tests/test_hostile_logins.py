@@ -24,7 +24,7 @@ from transport_ssh import SSHTransport
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
 _TIMEOUT = 1.0
-_SLACK = 1.0
+_SLACK = 4.0
 _MOST_MEMORY = 24 * 1024 * 1024
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

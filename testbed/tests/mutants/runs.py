@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -126,7 +128,17 @@ class ReadsPipesInAThread(LocalTransport):
 
 
 async def _threaded(file: io.BufferedReader) -> AsyncIterator[bytes]:
-    while chunk := await asyncio.to_thread(file.read1, 65536):
+    loop, come = asyncio.get_running_loop(), asyncio.Queue[bytes]()
+
+    def read() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed by then
+            while chunk := file.read1(65536):
+                loop.call_soon_threadsafe(come.put_nowait, chunk)
+            loop.call_soon_threadsafe(come.put_nowait, b"")
+
+    # Not of the executor's: what waits there for a thread is withdrawn with the call.
+    threading.Thread(target=read, daemon=True).start()
+    while chunk := await come.get():
         yield chunk
 
 

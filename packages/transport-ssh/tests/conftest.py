@@ -1,0 +1,8 @@
+"""How the properties are tested: by what comes out, not by how long a loaded machine takes."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
