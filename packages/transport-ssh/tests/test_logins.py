@@ -323,6 +323,7 @@ async def test_a_callback_that_fails_ends_the_login(auth: Any, kind: type[Except
 @pytest.mark.asyncio
 async def test_a_callback_that_waits_does_not_stop_the_loop() -> None:
     """It may sit at a prompt: other tasks go on meanwhile."""
+
     def slow() -> str:
         time.sleep(0.6)
         return GOOD
