@@ -46,8 +46,9 @@ async def test_a_program_that_turns_out_not_to_start_is_told_with_its_end(
     program.write_text("#!/no/such/interpreter\n")
     async with SSHTransport(options) as transport:
         await transport.put(program, "program", mode=0o755)
-        async with transport.stream(["./program"]) as process:
-            with pytest.raises(CommandNotFoundError):
+        # By wait, or at entering already where the news of its end comes as soon.
+        with pytest.raises(CommandNotFoundError):
+            async with transport.stream(["./program"]) as process:
                 await process.wait()
 
 
