@@ -97,12 +97,12 @@ async def test_progress_that_raises_fails_the_transfer_and_nothing_is_left(
 @pytest.mark.asyncio
 async def test_a_timeout_leaves_no_partial_file(verb: Verb, tmp_path: Path) -> None:
     with (tmp_path / "file").open("wb") as file:
-        file.truncate(200_000_000_000)  # sparse: it takes no room, and a minute to copy
+        file.truncate(20_000_000_000)  # sparse: it takes no room, and seconds to copy
     async with LocalTransport() as here:
         began = time.monotonic()
         with pytest.raises(TransferTimeoutError) as caught:
             await move(here, verb, tmp_path / "file", tmp_path / "target", timeout=0.1)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 5
         assert isinstance(caught.value, TimeoutError)
         with pytest.raises(TransferTimeoutError):
             await move(here, verb, tmp_path / "file", tmp_path / "target", timeout=1e-9)

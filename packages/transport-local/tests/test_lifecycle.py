@@ -105,7 +105,7 @@ async def test_opening_calls_and_closing_may_come_from_different_tasks() -> None
 @pytest.mark.asyncio
 async def test_closing_fails_the_calls_in_flight_and_stops_their_processes(tmp_path: Path) -> None:
     with (tmp_path / "big").open("wb") as file:
-        file.truncate(200_000_000_000)
+        file.truncate(20_000_000_000)
     here = LocalTransport(cwd=tmp_path)
     await here.__aenter__()
     begun = asyncio.Event()
@@ -201,7 +201,7 @@ async def test_nothing_is_left_after_failures_of_every_kind(tmp_path: Path) -> N
 @pytest.mark.asyncio
 async def test_a_transfer_that_still_waits_for_its_turn_keeps_its_timeout(tmp_path: Path) -> None:
     with (tmp_path / "big").open("wb") as file:
-        file.truncate(200_000_000_000)
+        file.truncate(20_000_000_000)
     (tmp_path / "small").touch()
     async with LocalTransport(cwd=tmp_path) as here:
         calls = [asyncio.create_task(here.get("big", tmp_path / f"copy{n}")) for n in range(20)]
