@@ -1,6 +1,7 @@
 """Opening and closing: nothing is left, whoever calls it and whatever is under way."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_support import alive, pids
 from transport_core import (
     Capability,
     ConfigurationError,
@@ -199,6 +201,19 @@ async def test_nothing_is_left_after_failures_of_every_kind(tmp_path: Path) -> N
 
 
 @pytest.mark.asyncio
+async def test_no_file_is_copied_on_the_loop(tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(500_000_000)
+    async with LocalTransport(cwd=tmp_path) as here:
+        on_loop, in_all = time.thread_time(), time.process_time()
+        await here.get("big", tmp_path / "copy")
+        await here.put(tmp_path / "copy", "again")
+        on_loop, in_all = time.thread_time() - on_loop, time.process_time() - in_all
+    # Of what was computed, not of the clock: a busy machine changes neither.
+    assert on_loop < in_all / 4
+
+
+@pytest.mark.asyncio
 async def test_a_transfer_that_still_waits_for_its_turn_keeps_its_timeout(tmp_path: Path) -> None:
     with (tmp_path / "big").open("wb") as file:
         file.truncate(20_000_000_000)
@@ -226,3 +241,25 @@ async def test_a_call_made_while_it_closes_ends_as_closed(tmp_path: Path) -> Non
     await closing
     assert {type(end) for end in ends} <= {TransportClosedError, TransferResult}
     await here.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "script", ("sleep 99 & echo $! >{}; exit 0", "echo $$ >{}; exec >/dev/null 2>&1; sleep 99")
+)
+async def test_closing_ends_streams_of_its_own_task_together(script: str, tmp_path: Path) -> None:
+    """The bound is for all of them, however many there are."""
+    async with contextlib.AsyncExitStack() as stack:
+        here = await stack.enter_async_context(LocalTransport(cwd=tmp_path, kill_grace=0.1))
+        for n in range(12):
+            argv = ["sh", "-c", script.format(f"pid-{n}")]
+            process = await stack.enter_async_context(here.stream(argv))
+            if "exit" in script:
+                await process.wait()
+            else:
+                assert [chunk async for chunk in process.stdout] == []
+        left = [pid for path in tmp_path.glob("pid-*") for pid in pids(path)]
+        assert len(left) == 12
+        await here.aclose()
+        assert [pid for pid in left if alive(pid)] == []
+    assert not children()

@@ -85,7 +85,7 @@ async def test_a_file_of_100000_lines_stays_fast_and_does_not_block_the_loop(
     async with server() as peer:
         path = tmp_path / "known"
         path.write_text("".join(lines) + peer.line(KEY))
-        with LoopWatch(limit=0.5) as watch:
+        with LoopWatch(limit=0.25) as watch:
             async with asyncio.timeout(20.0):
                 await peer.opens(path)
     assert not watch.blocked

@@ -150,6 +150,7 @@ TABLE: dict[type, tuple[str, ...]] = {
     streaming.SwallowsErrorsOfTheBlock: ("STRM-07",),
     streaming.EndsWhatIsDetached: ("STRM-07",),
     streaming.WaitsForNoRedirection: ("STRM-07",),
+    streaming.TimesOutAsItLeaves: ("STRM-07",),
     streaming.StartsAfterACancel: ("STRM-07",),
     streaming.IsUsableAfterwards: ("STRM-07",),
     streaming.IgnoresStreamTimeouts: ("STRM-08",),

@@ -128,6 +128,7 @@ KILLERS: dict[str, type] = {
     "test_leaving_ends_the_whole_process_group": streaming.LeavesTheProcess,
     "test_leaving_is_polite_first": streaming.KillsStreamsAtOnce,
     "test_what_a_finished_command_detached_stays": streaming.WaitsForNoRedirection,
+    "test_what_the_block_raises_comes_through_though_time_runs_out": streaming.TimesOutAsItLeaves,
     "test_cancelling_while_it_is_entered_leaves_nothing": streaming.StartsAfterACancel,
     "test_a_timeout_covers_the_whole_context": streaming.IgnoresStreamTimeouts,
     "test_a_loss_is_told_to_everyone_who_waits": streaming.LossIsTheEnd,

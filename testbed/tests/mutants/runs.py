@@ -131,7 +131,7 @@ async def _threaded(file: io.BufferedReader) -> AsyncIterator[bytes]:
     loop, come = asyncio.get_running_loop(), asyncio.Queue[bytes]()
 
     def read() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed by then
+        with contextlib.suppress(RuntimeError, ValueError):  # the loop is closed, or the file
             while chunk := file.read1(65536):
                 loop.call_soon_threadsafe(come.put_nowait, chunk)
             loop.call_soon_threadsafe(come.put_nowait, b"")

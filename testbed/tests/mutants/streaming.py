@@ -325,6 +325,18 @@ class TimesOnlyItsOwnCalls(Streams):
             raise CommandTimeoutError("late") from None
 
 
+class TimesOutAsItLeaves(LocalTransport):
+    """The timeout holds until the last process is ended, whatever the block has raised."""
+
+    @contextlib.asynccontextmanager
+    async def stream(self, argv: Any, *, timeout: Any = None, **options: Any) -> Any:
+        try:
+            async with asyncio.timeout(timeout), super().stream(argv, **options) as process:
+                yield process
+        except TimeoutError:
+            raise CommandTimeoutError("late") from None
+
+
 class LossIsTheEnd(HeldStreams):
     """A stream whose connection is lost has ended."""
 

@@ -149,8 +149,9 @@ class Calls:
                 task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                for stop in tuple(self._stops.get(mine, ())) if mine else ():
-                    await stop()
+                # At once: the time is for all of them together.
+                stops = self._stops.get(mine, ()) if mine else ()
+                await asyncio.gather(*(stop() for stop in stops))
                 while not self._tasks.keys() <= {mine}:
                     self._forgotten.clear()
                     await self._forgotten.wait()

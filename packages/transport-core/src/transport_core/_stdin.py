@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeAlias
 
 from ._argv import encode_text, encode_word
 from ._source import open_source
-from ._threads import entered, own_thread
+from ._threads import off_loop, own_thread
 
 Stdin: TypeAlias = (
     bytes
@@ -79,12 +79,10 @@ async def stdin_chunks(stdin: Stdin) -> AsyncGenerator[bytes, None]:
         for start in range(0, len(view), CHUNK):
             yield bytes(view[start : start + CHUNK])
     elif isinstance(stdin, os.PathLike):
-        async with (
-            entered(_opened(stdin)) as file,
-            contextlib.aclosing(_file_chunks(file)) as chunks,
-        ):
-            async for chunk in chunks:
-                yield chunk
+        with await _opened(stdin) as file:
+            async with contextlib.aclosing(_file_chunks(file)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
     elif isinstance(stdin, AsyncIterable):
         async for chunk in stdin:
             yield _as_bytes(chunk)
@@ -94,10 +92,16 @@ async def stdin_chunks(stdin: Stdin) -> AsyncGenerator[bytes, None]:
                 yield chunk
 
 
-@contextlib.contextmanager
-def _opened(path: os.PathLike[str] | os.PathLike[bytes]) -> Generator[BinaryIO, None, None]:
-    with open_source(path) as file:
-        yield file
+async def _opened(path: os.PathLike[str] | os.PathLike[bytes]) -> BinaryIO:
+    """Open a file in a thread; one that a cancelled call does not take is closed."""
+    files: list[BinaryIO] = []
+    try:
+        await off_loop(lambda: files.append(open_source(path)))
+    except asyncio.CancelledError:
+        for file in files:
+            file.close()
+        raise
+    return files[0]
 
 
 async def _file_chunks(file: BinaryIO) -> AsyncGenerator[bytes, None]:

@@ -98,8 +98,8 @@ class _Job(Generic[T]):
         except asyncio.CancelledError:
             if self._claim.acquire(blocking=False):
                 working.cancel()
+            # Marks a failure as seen: the cancellation is what the caller hears of.
+            working.add_done_callback(lambda done: done.cancelled() or done.exception())
             await finish(asyncio.wait({working}))
-            if not working.cancelled():
-                working.exception()  # marks it as seen
             raise
         return self.found[0]

@@ -114,6 +114,8 @@ class LocalProcess:
                 try:
                     yield
                 finally:
+                    if not clock.expired():
+                        clock.reschedule(None)  # the block is over: ending the rest is no timeout
                     await finish(self.stop())
         except TimeoutError as error:
             if not clock.expired():
@@ -135,6 +137,9 @@ class LocalProcess:
         try:
             self._outputs.leave()
             self._is_gone = await self._end(self._process)
+        except asyncio.CancelledError:  # whoever closes cannot wait any longer
+            self._process.signal(signal.SIGKILL)
+            raise
         finally:
             await self._process.close()
 
@@ -142,7 +147,7 @@ class LocalProcess:
         # What it detached before its end belongs to the user: the group is not to be stopped.
         process.take_rest()
         are_closed = process.stdout.is_closed and process.stderr.is_closed
-        if process.ending is not None or are_closed:
+        if (process.ending is not None or are_closed) and not self._order.deadline.expired:
             await asyncio.wait({process.over}, timeout=_EXIT_SECONDS)
         return process.is_complete or await process.stop(self._order.grace)
 

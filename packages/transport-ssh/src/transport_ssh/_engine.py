@@ -128,7 +128,11 @@ class Engine:
         clock = asyncio.timeout(deadline.remaining)
         try:
             async with clock, process.running(self._link):
-                yield process
+                try:
+                    yield process
+                finally:
+                    if not clock.expired():
+                        clock.reschedule(None)  # the block is over: ending the rest is no timeout
         except TimeoutError as error:
             if not clock.expired():
                 raise

@@ -166,7 +166,8 @@ class SSHProcess:
         self._outputs.leave()
         self._hold()
         # What it detached before its end belongs to the user: the group is not to be stopped.
-        if self.command.is_told or self.command.eof:
+        is_late = self.command.request.deadline.expired
+        if (self.command.is_told or self.command.eof) and not is_late:
             await _process.wait_closed(self.command, _EXIT_SECONDS)
 
     @property

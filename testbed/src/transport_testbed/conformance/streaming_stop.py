@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from transport_core import (
     Capability,
+    CommandFailedError,
     CommandTimeoutError,
     ConnectionLostError,
     Delivery,
@@ -167,6 +168,27 @@ class StreamingStopTests:
             await drained(process.stdout)
             await process.wait()
         assert await stayed(case, end), "the child did not stay"
+
+    @clause("STRM-07", "STRM-08", needs=STOPS)
+    async def test_what_the_block_raises_comes_through_though_time_runs_out(
+        self, case: Case
+    ) -> None:
+        """Its time is over while what it left behind is ended: that is no timeout."""
+        stubborn = "trap '' TERM; while :; do sleep 0.1; done"
+
+        async def checks() -> None:
+            started = time.monotonic()
+            async with streaming(case).stream(
+                sh(f"({stubborn}) & exit 3"), env={"CONFORMANCE_MARK": case.marker}, timeout=4.0
+            ) as process:
+                result = await process.wait()
+                await asyncio.sleep(started + 3.5 - time.monotonic())
+                result.check()
+
+        error = await failure(CommandFailedError, checks())
+        assert error.result is not None
+        assert error.result.exit_status == 3
+        assert not case.probe.processes(case.marker)
 
     @clause("STRM-07", needs=STOPS)
     async def test_cancelling_while_it_is_entered_leaves_nothing(self, case: Case) -> None:
