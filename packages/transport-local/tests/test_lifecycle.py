@@ -263,3 +263,19 @@ async def test_closing_ends_streams_of_its_own_task_together(script: str, tmp_pa
         await here.aclose()
         assert [pid for pid in left if alive(pid)] == []
     assert not children()
+
+
+@pytest.mark.asyncio
+async def test_what_closing_cannot_wait_for_is_killed_and_reaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transport_local._transport._CLOSE_SECONDS", -1.5)
+    stubborn = "echo $$ >pid; trap '' TERM; echo up; while :; do sleep 0.1; done"
+    async with contextlib.AsyncExitStack() as stack:
+        here = await stack.enter_async_context(LocalTransport(cwd=tmp_path))
+        process = await stack.enter_async_context(here.stream(["sh", "-c", stubborn]))
+        assert await anext(process.stdout) == b"up\n"
+        await here.aclose()
+        (pid,) = pids(tmp_path / "pid")
+        assert not alive(pid)
+        assert str(pid) not in children()

@@ -198,3 +198,14 @@ async def test_it_works_where_the_system_has_no_pidfd(monkeypatch: pytest.Monkey
         assert (await here.run(["sh", "-c", "exit 5"])).exit_status == 5
         with pytest.raises(CommandTimeoutError):
             await here.run(["sleep", "9"], timeout=0.1)
+
+
+@pytest.mark.asyncio
+async def test_a_block_that_never_waits_ends_nothing_that_was_detached(tmp_path: Path) -> None:
+    script = "sleep 30 </dev/null >/dev/null 2>&1 & echo $! >pid; exit 0"
+    here = LocalTransport(cwd=tmp_path)
+    async with here, here.stream(["sh", "-c", script], timeout=0.5):
+        time.sleep(1.0)
+    (pid,) = pids(tmp_path / "pid")
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)

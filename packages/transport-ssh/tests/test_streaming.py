@@ -10,6 +10,7 @@ from transport_core import (
     CommandFinished,
     CommandNotFoundError,
     CommandStarted,
+    CommandTimeoutError,
     ConnectionLostError,
     Event,
 )
@@ -50,6 +51,27 @@ async def test_a_program_that_turns_out_not_to_start_is_told_with_its_end(
         with pytest.raises(CommandNotFoundError):
             async with transport.stream(["./program"]) as process:
                 await process.wait()
+
+
+@pytest.mark.asyncio
+async def test_a_timeout_spares_what_a_finished_command_has_detached(options: SSHOptions) -> None:
+    """Also while its last bytes wait on the server for a reader that is slow."""
+    # More than the window that the client has granted, and less than the server keeps beside it.
+    script = "sleep 60 </dev/null >/dev/null 2>&1 & echo $!; head -c 2120000 /dev/zero"
+    async with SSHTransport(options) as transport:
+        pid = b""
+
+        async def idles() -> None:
+            nonlocal pid
+            async with transport.stream(["sh", "-c", script], timeout=4.0) as process:
+                pid = (await anext(process.stdout)).partition(b"\n")[0]
+                assert (await process.wait()).ok
+                await asyncio.Event().wait()
+
+        with pytest.raises(CommandTimeoutError):
+            await idles()
+        lives = 'read -r l </proc/$1/stat; p=$1; set -- ${l##*)}; [ "$1" != Z ] && kill $p'
+        assert (await transport.run(["sh", "-c", lives, "sh", pid])).ok, "it was ended"
 
 
 @pytest.mark.asyncio

@@ -151,7 +151,10 @@ class Calls:
             async with asyncio.timeout(seconds):
                 # At once: the time is for all of them together.
                 stops = self._stops.get(mine, ()) if mine else ()
-                await asyncio.gather(*(stop() for stop in stops))
+                ends = await asyncio.gather(*(stop() for stop in stops), return_exceptions=True)
+                for end in ends:
+                    if isinstance(end, BaseException):
+                        raise end
                 while not self._tasks.keys() <= {mine}:
                     self._forgotten.clear()
                     await self._forgotten.wait()

@@ -32,6 +32,7 @@ class LocalProcess:
         self._ended = asyncio.Event()
         self._is_left = False
         self._is_gone = False
+        self._is_late = False
 
     # -- for the caller
 
@@ -114,7 +115,8 @@ class LocalProcess:
                 try:
                     yield
                 finally:
-                    if not clock.expired():
+                    self._is_late = clock.expired()
+                    if not self._is_late:
                         clock.reschedule(None)  # the block is over: ending the rest is no timeout
                     await finish(self.stop())
         except TimeoutError as error:
@@ -138,7 +140,8 @@ class LocalProcess:
             self._outputs.leave()
             self._is_gone = await self._end(self._process)
         except asyncio.CancelledError:  # whoever closes cannot wait any longer
-            self._process.signal(signal.SIGKILL)
+            if not self._process.is_complete:
+                await finish(self._process.kill())
             raise
         finally:
             await self._process.close()
@@ -147,7 +150,7 @@ class LocalProcess:
         # What it detached before its end belongs to the user: the group is not to be stopped.
         process.take_rest()
         are_closed = process.stdout.is_closed and process.stderr.is_closed
-        if (process.ending is not None or are_closed) and not self._order.deadline.expired:
+        if process.ending is not None or (are_closed and not self._is_late):
             await asyncio.wait({process.over}, timeout=_EXIT_SECONDS)
         return process.is_complete or await process.stop(self._order.grace)
 

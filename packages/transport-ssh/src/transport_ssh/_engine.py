@@ -131,7 +131,8 @@ class Engine:
                 try:
                     yield process
                 finally:
-                    if not clock.expired():
+                    process.is_late = clock.expired()
+                    if not process.is_late:
                         clock.reschedule(None)  # the block is over: ending the rest is no timeout
         except TimeoutError as error:
             if not clock.expired():

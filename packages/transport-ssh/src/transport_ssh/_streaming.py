@@ -38,6 +38,8 @@ class SSHProcess:
         self._is_input_ended = False
         self._is_loss_known = False
         self._is_left = False
+        self.is_late = False
+        """Whether its time was over before its context was left."""
 
     # -- for the caller
 
@@ -166,8 +168,7 @@ class SSHProcess:
         self._outputs.leave()
         self._hold()
         # What it detached before its end belongs to the user: the group is not to be stopped.
-        is_late = self.command.request.deadline.expired
-        if (self.command.is_told or self.command.eof) and not is_late:
+        if self.command.is_told or (self.command.eof and not self.is_late):
             await _process.wait_closed(self.command, _EXIT_SECONDS)
 
     @property

@@ -182,7 +182,7 @@ class StreamingStopTests:
                 sh(f"({stubborn}) & exit 3"), env={"CONFORMANCE_MARK": case.marker}, timeout=4.0
             ) as process:
                 result = await process.wait()
-                await asyncio.sleep(started + 3.5 - time.monotonic())
+                await asyncio.sleep(started + 2.5 - time.monotonic())
                 result.check()
 
         error = await failure(CommandFailedError, checks())
