@@ -26,17 +26,3 @@ def test_what_others_left_to_be_collected_hides_nothing() -> None:
         del held
     finally:
         gc.enable()
-
-
-def test_what_others_have_freed_hides_nothing() -> None:
-    """Up to 64 MiB of it stay with glibc, once it has freed a large block."""
-    del_me = bytearray(31 * MIB)
-    del del_me
-    left = [bytearray(6 * MIB) for _ in range(10)]
-    del left
-    if not peak_reset():
-        pytest.skip("only Linux tells a peak from now on")
-    before = memory("VmRSS")
-    held = [bytearray(6 * MIB) for _ in range(10)]
-    assert memory("VmHWM") - before > 48 * MIB
-    del held

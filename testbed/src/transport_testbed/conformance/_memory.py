@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import pathlib
 
@@ -11,12 +9,10 @@ import pathlib
 def peak_reset() -> bool:
     """Make the process's peak memory start from now; False where the system cannot.
 
-    What is free already is given back first: memory that is taken from it would be no more than
-    there was, and up to 64 MiB of what others have used stay with glibc otherwise (mallopt(3)).
+    What others have left to the collector goes first: counted now and used again meanwhile, it
+    would hide as much. What it keeps free stays counted: a block that fills it is no growth.
     """
     gc.collect()
-    with contextlib.suppress(AttributeError, OSError):  # another libc
-        ctypes.CDLL(None).malloc_trim(0)
     try:
         pathlib.Path("/proc/self/clear_refs").write_text("5")
     except OSError:
