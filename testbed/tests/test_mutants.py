@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,11 @@ def score(caught: int, mutants: int, shown: int) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run in a directory of its own: a mutant that lets a shell see a word writes files."""
     monkeypatch.chdir(tmp_path)
+    yield
+    gc.collect()  # what a mutant left is told here, and not in the next test, where it counts
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(each, id=each.__name__) for each in TABLE])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import math
 import os
 import pathlib
@@ -309,12 +310,12 @@ class BadInputTests:
         case.probe.write(plain, b"content")
         case.probe.make_dir(tree)
         case.probe.write(tree + b"/f", b"content")
-        put, get = case.transport.put, case.transport.get
-        calls = [put(plain, plain), put(tree, tree), put(tree, tree + b"/in")]
+        copies: list[Callable[..., Awaitable[object]]] = [case.transport.put]
         if pathlib.Path(os.fsdecode(plain)).exists():
-            calls += [get(plain, plain), get(tree, tree), get(tree, tree + b"/in")]
-        for call in calls:
-            found = (await asyncio.gather(call, return_exceptions=True))[0]
+            copies.append(case.transport.get)
+        ways = ((plain, plain), (tree, tree), (tree, tree + b"/in"))
+        for copy, (source, dest) in itertools.product(copies, ways):
+            found = (await asyncio.gather(copy(source, dest), return_exceptions=True))[0]
             known = isinstance(found, TransportError) or not isinstance(found, BaseException)
             assert known, repr(found)
             assert content(case, plain) == content(case, tree + b"/f") == b"content"

@@ -133,8 +133,8 @@ class StreamingStopTests:
         waiting.cancel()
         await failure(asyncio.CancelledError, waiting)
         assert not case.probe.processes(case.marker), "processes that outlive the cancellation"
-        for call in (process.write(b"x"), process.wait(), process.kill(), drained(process.stdout)):
-            await failure(TransportClosedError, call)
+        calls = (process.write(b"x"), process.wait(), process.kill(), drained(process.stdout))
+        await failures(*((TransportClosedError, call) for call in calls))
 
     @clause("STRM-07", needs=STOPS)
     async def test_leaving_is_polite_first(self, case: Case) -> None:
@@ -218,9 +218,9 @@ class StreamingStopTests:
             async with tree(case, timeout=1.0):
                 await soon(asyncio.Event().wait())
 
-        for call in (reads(), idles()):
+        for call in (reads, idles):
             started = time.monotonic()
-            error = await failure(CommandTimeoutError, call)
+            error = await failure(CommandTimeoutError, call())
             assert not case.probe.processes(case.marker), "processes that outlive the timeout"
             assert time.monotonic() - started < 1.0 + SECONDS_TO_STOP
             assert isinstance(error, TimeoutError)
