@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from transport_testbed._outside import stat_of
 BOOT = "0bd8a5e3-7b0c-4f6e-9a3c-0123456789ab"
 STAT = b" S 1 42 42 0 -1 4194304 99 0 0 0 0 0 0 0 20 0 1 0 777 2367488 200"
 LEADER = Leader(42, BOOT, "777", 42)
+# What /bin/sh may be, where it is there.
+SHELLS = [
+    words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(words[0])
+]
 
 
 @pytest.fixture
@@ -104,6 +109,23 @@ def test_the_stop_script_ends_a_group_and_says_so(child: subprocess.Popen[bytes]
     assert subprocess.check_output(["sh", "-c", script]) == b"gone\n"
     assert child.wait(5) == -9
     assert b"!" not in script
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_what_the_kernel_says_of_a_group_is_told_apart(
+    shell: list[str], child: subprocess.Popen[bytes]
+) -> None:
+    """That there is none is the end of it; that one may not be signalled is looked into."""
+    refused = b"kill(){ echo kill: Operation not permitted >&2;return 1;};"
+    refused += _leader.stop_script(child.pid, 0.1)
+    done = subprocess.run([*shell, "-c", refused], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    with subprocess.Popen(["true"], start_new_session=True) as ended:
+        pass
+    script = _leader.stop_script(ended.pid, 0.1)
+    assert script.count(b"for s in ") == 1
+    looking = script.replace(b"for s in ", b"echo looked;for s in ")
+    assert subprocess.check_output([*shell, "-c", looking]) == b"gone\n"
 
 
 def test_a_group_of_the_same_number_is_not_ours_if_another_leads_it(

@@ -119,27 +119,33 @@ def _spare(pgid: int) -> bytes:
 def _stop_body(pgid: int, grace: float) -> bytes:
     """Return its script: TERM, then KILL after ``grace`` seconds, and at most 2 seconds more.
 
-    Zombies do not count: some containers have an init that does not reap. No ``!``, for tcsh.
-    ``kill -s``, for dash.
+    That the kernel knows no process of the group ends it (ESRCH of kill(2), which every shell
+    tells in these words in the C locale). Any other answer is looked into in /proc: kill fails
+    for a process of another user, too, and succeeds for zombies, which do not count: some
+    containers have an init that does not reap. That is done rarely, since on a machine with
+    thousands of processes it takes longer than a turn. No ``!``, for tcsh. ``kill -s``, for dash.
     """
     group = b"-- -%d" % pgid
-    # kill -0 fails for a process of another user as well, and succeeds for zombies, so /proc has
-    # the last word. It is read rarely: with thousands of processes that takes longer than a turn.
     # 'sleep 0.05' is not POSIX; a second is counted as twenty of it.
     turns = max(1, round(grace / 0.05))
     return _spare(pgid) + (
-        b"n=0;a(){ kill -s 0 " + group + b" 2>/dev/null;k=$?;[ -r /proc/self/stat ]||return $k;"
-        b"n=$((n+1));[ $k -eq 0 ]&&[ $((n%%10)) -ne 1 ]&&return 0;"
+        b"LC_ALL=C;export LC_ALL;n=0;"
+        b"a(){ if e=$(kill -s 0 "
+        + group
+        + b" 2>&1);then n=$((n+1));[ $((n%%10)) -eq 3 ]||return 0;"
+        b'k=0;else case $e in *"o such process"*)return 1;;esac;k=1;fi;'
+        b"[ -r /proc/self/stat ]||return $k;"
         b"for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"
         b"set -- ${l##*)};"
         b'[ "$3" = %d ]||continue;[ "$1" = Z ]||return 0;done;return 1;};'
         % pgid
         + b"z(){ if sleep 0.05 2>/dev/null;then i=$((i+1));else sleep 1;i=$((i+20));fi;};"
+        b"g(){ echo gone;exit 0;};"
         b"kill -s TERM " + group + b" 2>/dev/null;i=0;"
-        b"while a&&[ $i -lt %d ];do z;done;"
+        b"while [ $i -lt %d ];do a||g;z;done;"
         % turns
         + b"kill -s KILL "
         + group
-        + b" 2>/dev/null;i=0;"
-        b"while a;do [ $i -lt 40 ]||exit 1;z;done;echo gone"
+        + b" 2>/dev/null;i=0;n=1;"
+        b"while a;do [ $i -lt 40 ]||exit 1;z;done;g"
     )
