@@ -21,10 +21,11 @@ from typing import Any, Self
 _GRACE = 1.0
 """Seconds that a thread or child, told to end, may take to be gone."""
 
-_TICK = 0.01
+_TICKS = 10
+"""Looks at the loop within the limit: each takes a moment from what is looked at."""
 
-_LATE = 1.5 * _TICK
-"""Seconds after which the watching thread was kept waiting itself."""
+_LATE = 1.5
+"""Ticks after which the watching thread was kept waiting itself."""
 
 _POOL = "suite-pool"
 
@@ -131,16 +132,16 @@ class LoopWatch:
 
     def __init__(self, *, limit: float) -> None:
         self.blocked = ""
-        self._limit = limit
+        self._limit, self._tick = limit, limit / _TICKS
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         self._runs = _Callbacks().__enter__()
         self._loop = asyncio.get_running_loop()
+        self._beats, self._next = 0, self._loop.call_soon(self._beat)
         self._ident = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._ident)
         self._thread_id = threading.get_native_id()
-        self._beat()
         self._thread = threading.Thread(target=self._watch, name=self.NAME, daemon=True)
         self._thread.start()
         return self
@@ -152,19 +153,21 @@ class LoopWatch:
         self._runs.__exit__()
 
     def _beat(self) -> None:
-        self._beats = getattr(self, "_beats", 0) + 1
-        self._next = self._loop.call_later(_TICK, self._beat)
+        """Show that the loop turns, again and again where its callbacks are not asyncio's own."""
+        self._beats += 1
+        if not self._runs.count:
+            self._next = self._loop.call_later(self._tick, self._beat)
 
     def _watch(self) -> None:
         seen, last = (-1, -1), time.monotonic()
         idle = computed = queued = 0.0
-        while not self._ended.wait(_TICK):
+        while not self._ended.wait(self._tick):
             now = time.monotonic()
-            if (running := (self._beats, self._runs.count)) != seen:
-                seen = running
+            if (ran := (self._runs.count, self._beats)) != seen or not self._runs.within:
+                seen = ran
                 idle, computed = 0.0, self._cpu()
-            elif now - last < _LATE and self._sleeps():
-                idle += max(0.0, _TICK - (queued_for(self._thread_id) - queued))
+            elif now - last < _LATE * self._tick and self._sleeps():
+                idle += max(0.0, self._tick - (queued_for(self._thread_id) - queued))
             last, queued = now, queued_for(self._thread_id)
             if max(idle, self._cpu() - computed) > self._limit and not self.blocked:
                 # The thread goes on meanwhile: its frames may come and go while they are read.
@@ -205,7 +208,7 @@ class LoopWatch:
 
 
 class _Callbacks:
-    """Counts the beginnings and ends of what the event loop of this thread runs.
+    """Counts what the event loop of this thread runs, and tells whether it is within it.
 
     Counted by the loop's thread itself: another one that reads its frames all the time may meet
     one that is just being left, which CPython does not guard.
@@ -213,6 +216,7 @@ class _Callbacks:
 
     def __init__(self) -> None:
         self.count = 0
+        self.within = True  # it is made by a callback
 
     def __enter__(self) -> Self:
         thread, self._run = threading.get_ident(), asyncio.Handle._run  # noqa: SLF001 - see above
@@ -222,10 +226,11 @@ class _Callbacks:
                 self._run(handle)
                 return
             self.count += 1
+            self.within = True
             try:
                 self._run(handle)
             finally:
-                self.count += 1
+                self.within = False
 
         asyncio.Handle._run = run  # type: ignore[method-assign, assignment]  # noqa: SLF001
         return self
