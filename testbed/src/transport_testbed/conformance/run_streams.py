@@ -157,7 +157,8 @@ class RunStreamsTests:
     @clause("RUN-10", needs=(Capability.STOP,))
     async def test_output_past_the_limit_stops_the_command(self, case: Case) -> None:
         """Endless output on either stream ends in an error that carries what was kept."""
-        chatter = "while :; do echo 0123456789; done"
+        line = "0123456789" * 50
+        chatter = f"while :; do echo {line}; done"
         calls = [
             case.transport.run(sh(chatter, case.marker), output_limit=100_000, timeout=20.0),
             case.transport.run(
@@ -167,7 +168,7 @@ class RunStreamsTests:
         out, err = await asyncio.gather(*(failure(OutputLimitError, call) for call in calls))
         assert out.result is not None
         assert err.result is not None
-        whole = b"0123456789\n" * 10_000
+        whole = (line.encode() + b"\n") * 200
         assert out.result.stdout == whole[:100_000]
         assert err.result.stderr == whole[:100_000]
         await case.eventually(

@@ -143,7 +143,7 @@ class StreamingStopTests:
         polite = sh(
             "trap 'echo yes > \"$1\"; exit 0' TERM; echo up; while :; do sleep 0.05; done", tidy
         )
-        writes = "dd if=/dev/zero bs=65536 count=1 2>/dev/null; sleep 0.02"
+        writes = "dd if=/dev/zero bs=1048576 count=1 2>/dev/null; sleep 0.1"
         stubborn = sh(f"trap '' TERM; while :; do {writes}; done", case.marker)
         async with streaming(case).stream(polite) as process:
             await until(process.stdout, b"up\n")
