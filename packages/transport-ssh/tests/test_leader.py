@@ -23,7 +23,9 @@ STAT = b" S 1 42 42 0 -1 4194304 99 0 0 0 0 0 0 0 20 0 1 0 777 2367488 200"
 LEADER = Leader(42, BOOT, "777", 42)
 # What /bin/sh may be, where it is there.
 SHELLS = [
-    words for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(words[0])
+    words
+    for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"], ["ksh93"], ["mksh"])
+    if shutil.which(words[0])
 ]
 
 
@@ -126,6 +128,19 @@ def test_what_the_kernel_says_of_a_group_is_told_apart(
     assert script.count(b"for s in ") == 1
     looking = script.replace(b"for s in ", b"echo looked;for s in ")
     assert subprocess.check_output([*shell, "-c", looking]) == b"gone\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_what_a_look_at_the_processes_misses_is_killed_all_the_same(
+    shell: list[str], child: subprocess.Popen[bytes]
+) -> None:
+    """They may be hidden, or fork on while they are looked through; the kernel knows them."""
+    script = _leader.stop_script(child.pid, 0.3)
+    blind = script.replace(b"/proc/[0-9]*/stat", b"/proc/none*/stat")
+    assert blind != script
+    with subprocess.Popen([*shell, "-c", blind], stdout=subprocess.PIPE) as stopping:
+        assert child.wait(5) == -9
+        assert stopping.communicate(timeout=5) == (b"gone\n", None)
 
 
 def test_a_group_of_the_same_number_is_not_ours_if_another_leads_it(

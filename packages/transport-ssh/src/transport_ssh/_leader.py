@@ -79,7 +79,7 @@ def reap_script(leader: Leader, grace: float) -> bytes:
     boot, start = leader.boot.encode(), leader.start.encode()
     check = (
         b"{ read -r b <%s;read -r l </proc/%d/stat;} 2>/dev/null||exit 0;"
-        b'[ "$b" = %s ]||exit 0;set -- ${l##*)};[ "${%d}" = %s ]||exit 0;[ "$1" = Z ]&&exit 0;'
+        b'[ "$b" = %s ]||exit 0;set -- ${l##*")"};[ "${%d}" = %s ]||exit 0;[ "$1" = Z ]&&exit 0;'
         % (BOOT, leader.pid, boot, _STAT_START + 1, start)
     )
     return check + _stop_body(leader.group, grace)
@@ -95,7 +95,7 @@ def stop_script(pgid: int, grace: float, leader: Leader | None = None) -> bytes:
     check = b""
     if leader is not None and leader.pid == pgid:
         check = b"l=;{ read -r l </proc/%d/stat;} 2>/dev/null;" % leader.pid
-        check += b'set -- ${l##*)};case "$l:${%d}" in :*|*:%s);;*)echo gone;exit 0;;esac;' % (
+        check += b'set -- ${l##*")"};case "$l:${%d}" in :*|*:%s);;*)echo gone;exit 0;;esac;' % (
             _STAT_START + 1,
             leader.start.encode(),
         )
@@ -112,40 +112,33 @@ def _spare(pgid: int) -> bytes:
 
     A server that gives no session a group of its own runs both in its own, and would be ended.
     """
-    own = b"l=;{ read -r l </proc/$$/stat;} 2>/dev/null;set -- ${l##*)};"
+    own = b'l=;{ read -r l </proc/$$/stat;} 2>/dev/null;set -- ${l##*")"};'
     return own + b'[ "${%d}" = %d ]&&exit 2;' % (_STAT_GROUP + 1, pgid)
 
 
 def _stop_body(pgid: int, grace: float) -> bytes:
     """Return its script: TERM, then KILL after ``grace`` seconds, and at most 2 seconds more.
 
-    That the kernel knows no process of the group ends it (ESRCH of kill(2), which every shell
-    tells in these words in the C locale). Any other answer is looked into in /proc: kill fails
-    for a process of another user, too, and succeeds for zombies, which do not count: some
-    containers have an init that does not reap. That is done rarely, since on a machine with
-    thousands of processes it takes longer than a turn. No ``!``, for tcsh. ``kill -s``, for dash.
+    That the kernel knows no process of the group is the end (ESRCH of kill(2), which shells tell
+    in these words in the C locale); before KILL only that is. Else it goes on, but for what /proc
+    shows now and then: a group of zombies, which kill(2) counts, and which stay where the first
+    process of a container does not reap. A look takes long beside thousands of processes, and
+    may miss one that forks on. No ``!``, for tcsh. ``kill -s``, for dash.
     """
     group = b"-- -%d" % pgid
     # 'sleep 0.05' is not POSIX; a second is counted as twenty of it.
     turns = max(1, round(grace / 0.05))
     return _spare(pgid) + (
-        b"LC_ALL=C;export LC_ALL;n=0;"
-        b"a(){ if e=$(kill -s 0 "
-        + group
-        + b" 2>&1);then n=$((n+1));[ $((n%%10)) -eq 3 ]||return 0;"
-        b'k=0;else case $e in *"o such process"*)return 1;;esac;k=1;fi;'
-        b"[ -r /proc/self/stat ]||return $k;"
-        b"for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"
-        b"set -- ${l##*)};"
-        b'[ "$3" = %d ]||continue;[ "$1" = Z ]||return 0;done;return 1;};'
-        % pgid
-        + b"z(){ if sleep 0.05 2>/dev/null;then i=$((i+1));else sleep 1;i=$((i+20));fi;};"
-        b"g(){ echo gone;exit 0;};"
-        b"kill -s TERM " + group + b" 2>/dev/null;i=0;"
-        b"while [ $i -lt %d ];do a||g;z;done;"
-        % turns
-        + b"kill -s KILL "
-        + group
-        + b" 2>/dev/null;i=0;n=1;"
-        b"while a;do [ $i -lt 40 ]||exit 1;z;done;g"
-    )
+        b"LC_ALL=C;export LC_ALL;n=0;g(){ echo gone;exit 0;};"
+        # Where no process of the group is shown, those that there are are hidden (hidepid).
+        b"a(){ k=0;e=$(kill -s 0 %b 2>&1)||k=1;"
+        b'case $e in *"o such process"*)g;;esac;'
+        b"n=$((n+1));[ $((n%%10)) -eq 3 ]||return 0;[ -r /proc/self/stat ]||return $k;"
+        b"w=;for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"
+        b'set -- ${l##*")"};[ "$3" = %d ]||continue;w=1;[ "$1" = Z ]||return 0;done;'
+        b'[ -z "$w" ];};'
+        b"z(){ if sleep 0.05 2>/dev/null;then i=$((i+1));else sleep 1;i=$((i+20));fi;};"
+        b"kill -s TERM %b 2>/dev/null;i=0;while [ $i -lt %d ]&&a;do z;done;"
+        b"kill -s KILL %b 2>/dev/null;i=0;n=1;"
+        b"while a;do [ $i -lt 40 ]||{ n=2;a&&exit 1;g;};z;done;g"
+    ) % (group, pgid, group, turns, group)

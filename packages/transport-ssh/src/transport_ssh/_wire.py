@@ -128,7 +128,7 @@ def _begin_out(mark: bytes, look: bytes) -> bytes:
     # The names are the token, so that they are no variable of the caller's env.
     boot, stat = (b"_" + mark.removeprefix(b"@") + end for end in (b"b", b"s"))
     read = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
-    who = b' "$$" "$' + boot + b'" "${' + stat + b'##*)}"'
+    who = b' "$$" "$' + boot + b'" "${' + stat + b'##*")"}"'
     # Quoted, since an exported IFS may hold digits.
     return read + b" 2>/dev/null;echo " + mark + b":b" + who + look + b"&&exec "
 
