@@ -136,8 +136,8 @@ class LoopWatch:
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
-        self._runs = _Callbacks().__enter__()
         self._loop = asyncio.get_running_loop()
+        self._runs = _Callbacks().__enter__()
         self._beats, self._next = 0, self._loop.call_soon(self._beat)
         self._ident = threading.get_ident()
         self._clock = time.pthread_getcpuclockid(self._ident)
@@ -163,17 +163,21 @@ class LoopWatch:
         idle = computed = queued = 0.0
         while not self._ended.wait(self._tick):
             now = time.monotonic()
-            if (ran := (self._runs.count, self._beats)) != seen or not self._runs.within:
+            if (ran := self._turns()) != seen:
                 seen = ran
                 idle, computed = 0.0, self._cpu()
-            elif now - last < _LATE * self._tick and self._sleeps():
+            elif self._runs.within and now - last < _LATE * self._tick and self._sleeps():
                 idle += max(0.0, self._tick - (queued_for(self._thread_id) - queued))
             last, queued = now, queued_for(self._thread_id)
-            if max(idle, self._cpu() - computed) > self._limit and not self.blocked:
+            longest = max(idle, self._cpu() - computed)
+            if longest > self._limit and not self.blocked and self._turns() == ran:
                 # The thread goes on meanwhile: its frames may come and go while they are read.
                 with suppress(AttributeError):
                     self._blame(sys._current_frames().get(self._ident))  # noqa: SLF001 - the documented way
                 seen = (-1, -1)
+
+    def _turns(self) -> tuple[int, int]:
+        return self._runs.count, self._beats
 
     def _cpu(self) -> float:
         return time.clock_gettime(self._clock)
