@@ -39,17 +39,24 @@ PRINT = [b"/bin/sh", b"-c", b'for a; do printf "%s\\0" "$a"; done', b"sh"]
 SHELLS = [name for name in ("dash", "bash", "busybox", "zsh", "fish", "tcsh") if shutil.which(name)]
 
 
-def execute(plan: _wire.Plan, shell: str = "sh", **options: object) -> tuple[int, bytes, bytes]:
+def logged_in(
+    shell: str, command: bytes, stdin: bytes = b"", **options: object
+) -> subprocess.CompletedProcess[bytes]:
     """Do what sshd does: give the command to a login shell."""
-    argv = [b"sh", b"-c", plan.command] if shell == "busybox" else [shell, "-c", plan.command]
-    done = subprocess.run(
-        argv,
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(
+        [b"sh" if shell == "busybox" else shell, b"-c", command],
         executable=shutil.which(shell),
-        input=plan.header + b"STDIN",
+        input=stdin,
         capture_output=True,
         check=False,
         **options,  # type: ignore[call-overload]
     )
+    return done
+
+
+def execute(plan: _wire.Plan, shell: str = "sh", **options: object) -> tuple[int, bytes, bytes]:
+    """Return a command's status, and its output behind the markers."""
+    done = logged_in(shell, plan.command, plan.header + b"STDIN", **options)
     out, err = _wire.Unmarker(plan.token + b":b"), _wire.Unmarker(plan.token + b":e")
     return done.returncode, out.feed(done.stdout), err.feed(done.stderr)
 
@@ -194,8 +201,7 @@ def test_the_begin_marker_tells_whether_the_program_was_found(
     (tmp_path / "plain").touch()
     plan = _wire.plan([program, b"x"], env, os.fsencode(tmp_path), token=TOKEN, look_up=True)
     for shell in SHELLS:
-        argv: list[str | bytes] = [shell, "-c", plan.command]
-        done = subprocess.run(argv, input=plan.header, capture_output=True, check=False)
+        done = logged_in(shell, plan.command, plan.header)
         reader = _wire.Unmarker(TOKEN + b":b")
         reader.feed(done.stdout)
         assert _wire.read_found(reader.value) is is_found
@@ -333,7 +339,7 @@ def test_a_script_of_our_own_answers_behind_what_the_login_prints() -> None:
     assert plan.token != _wire.own(b"").token
     for shell in SHELLS:
         noisy = b"echo x:b y;echo :b;" + plan.command
-        done = subprocess.run([shell, "-c", noisy], capture_output=True, check=False)
+        done = logged_in(shell, noisy)
         reader = _wire.Unmarker(plan.token + b":b")
         assert (reader.feed(done.stdout), reader.value) == (b"gone\n", b"")
         assert done.returncode == 3
