@@ -211,6 +211,7 @@ def test_scripts_that_stop_are_short_whatever_they_stop(pgid: int, grace: float)
         assert len(script) < 2000
         assert b"!" not in script
         assert b"'" not in script, "it stands in quotes"
+        assert b"*)}" not in script, "a syntax error for ksh93"
 
 
 def test_a_signal_goes_to_the_whole_group(child: subprocess.Popen[bytes]) -> None:

@@ -200,6 +200,7 @@ def test_the_begin_marker_tells_whether_the_program_was_found(
     (tmp_path / "it's a\nprogram !").chmod(0o755)
     (tmp_path / "plain").touch()
     plan = _wire.plan([program, b"x"], env, os.fsencode(tmp_path), token=TOKEN, look_up=True)
+    assert b"*)}" not in plan.command + plan.header, "a syntax error for ksh93"
     for shell in SHELLS:
         done = logged_in(shell, plan.command, plan.header)
         reader = _wire.Unmarker(TOKEN + b":b")

@@ -15,6 +15,8 @@ BOOT = b"/proc/sys/kernel/random/boot_id"
 _STAT_GROUP = 2
 _STAT_START = 19
 _LAST_PID = 2**31 - 1
+# The line in l, split behind the name. Quoted: for ksh93 a bare parenthesis there ends nothing.
+_SPLIT = b'set -- ${l##*")"};'
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ def reap_script(leader: Leader, grace: float) -> bytes:
     boot, start = leader.boot.encode(), leader.start.encode()
     check = (
         b"{ read -r b <%s;read -r l </proc/%d/stat;} 2>/dev/null||exit 0;"
-        b'[ "$b" = %s ]||exit 0;set -- ${l##*")"};[ "${%d}" = %s ]||exit 0;[ "$1" = Z ]&&exit 0;'
-        % (BOOT, leader.pid, boot, _STAT_START + 1, start)
+        b'[ "$b" = %s ]||exit 0;%b[ "${%d}" = %s ]||exit 0;[ "$1" = Z ]&&exit 0;'
+        % (BOOT, leader.pid, boot, _SPLIT, _STAT_START + 1, start)
     )
     return check + _stop_body(leader.group, grace)
 
@@ -95,7 +97,7 @@ def stop_script(pgid: int, grace: float, leader: Leader | None = None) -> bytes:
     check = b""
     if leader is not None and leader.pid == pgid:
         check = b"l=;{ read -r l </proc/%d/stat;} 2>/dev/null;" % leader.pid
-        check += b'set -- ${l##*")"};case "$l:${%d}" in :*|*:%s);;*)echo gone;exit 0;;esac;' % (
+        check += _SPLIT + b'case "$l:${%d}" in :*|*:%s);;*)echo gone;exit 0;;esac;' % (
             _STAT_START + 1,
             leader.start.encode(),
         )
@@ -112,7 +114,7 @@ def _spare(pgid: int) -> bytes:
 
     A server that gives no session a group of its own runs both in its own, and would be ended.
     """
-    own = b'l=;{ read -r l </proc/$$/stat;} 2>/dev/null;set -- ${l##*")"};'
+    own = b"l=;{ read -r l </proc/$$/stat;} 2>/dev/null;" + _SPLIT
     return own + b'[ "${%d}" = %d ]&&exit 2;' % (_STAT_GROUP + 1, pgid)
 
 
@@ -135,10 +137,11 @@ def _stop_body(pgid: int, grace: float) -> bytes:
         b'case $e in *"o such process"*)g;;esac;'
         b"n=$((n+1));[ $((n%%10)) -eq 3 ]||return 0;[ -r /proc/self/stat ]||return $k;"
         b"w=;for s in /proc/[0-9]*/stat;do { read -r l<$s;} 2>/dev/null||continue;"
-        b'set -- ${l##*")"};[ "$3" = %d ]||continue;w=1;[ "$1" = Z ]||return 0;done;'
+        b'%b[ "$3" = %d ]||continue;w=1;[ "$1" = Z ]||return 0;done;'
         b'[ -z "$w" ];};'
         b"z(){ if sleep 0.05 2>/dev/null;then i=$((i+1));else sleep 1;i=$((i+20));fi;};"
         b"kill -s TERM %b 2>/dev/null;i=0;while [ $i -lt %d ]&&a;do z;done;"
+        # Counted so that the second turn looks, and the last one too.
         b"kill -s KILL %b 2>/dev/null;i=0;n=1;"
         b"while a;do [ $i -lt 40 ]||{ n=2;a&&exit 1;g;};z;done;g"
-    ) % (group, pgid, group, turns, group)
+    ) % (group, _SPLIT, pgid, group, turns, group)

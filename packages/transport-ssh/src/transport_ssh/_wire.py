@@ -129,7 +129,7 @@ def _begin_out(mark: bytes, look: bytes) -> bytes:
     boot, stat = (b"_" + mark.removeprefix(b"@") + end for end in (b"b", b"s"))
     read = b"{ read -r " + boot + b" <" + BOOT + b";read -r " + stat + b" </proc/$$/stat;}"
     who = b' "$$" "$' + boot + b'" "${' + stat + b'##*")"}"'
-    # Quoted, since an exported IFS may hold digits.
+    # Quoted, since an exported IFS may hold digits; the parenthesis, since ksh93 wants it so.
     return read + b" 2>/dev/null;echo " + mark + b":b" + who + look + b"&&exec "
 
 
